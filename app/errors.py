@@ -1,0 +1,84 @@
+"""Lectr's exceptions.
+
+LectrError
+├── SettingsError        a setting that cannot be used; says which and what to write
+├── RegistryError        a file of the registry that is wrong; names file and path in it
+├── RequestRejected      the caller's request cannot be served; carries status, code and message
+├── UpstreamError        the provider could not be reached or did not answer in HTTP
+│   ├── ProviderUnreachable    no connection: 503 provider_unreachable
+│   ├── ProviderTimeout        no answer in time: 504 provider_timeout
+│   └── ProviderBadResponse    the connection broke or no HTTP came: 502 provider_bad_response
+├── LedgerError          the ledger refused or could not be opened; says what to do
+│   └── NotFoundError    no such row, key, user or override
+└── ConflictError        a name that is taken, an override that contradicts another
+"""
+
+
+class LectrError(Exception):
+    """Base of all errors Lectr raises on purpose. `str(error)` is a sentence for the person who reads it."""
+
+
+class SettingsError(LectrError):
+    """A setting that cannot be used."""
+
+
+class RegistryError(LectrError):
+    """A registry file that cannot be used: `file`, the path inside it (`where`) and what is wrong."""
+
+    def __init__(self, file: str, where: str, problem: str) -> None:
+        super().__init__(f"{file}: {where}: {problem}" if where else f"{file}: {problem}")
+        self.file = file
+        self.where = where
+        self.problem = problem
+
+
+class RequestRejected(LectrError):
+    """The request is answered by Lectr itself with `status`, `code` and this message."""
+
+    def __init__(self, status: int, code: str, message: str, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+class UpstreamError(LectrError):
+    """The provider did not answer in HTTP. `sent` is True if a byte of the request may have left."""
+
+    status = 502
+    code = "provider_bad_response"
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class ProviderUnreachable(UpstreamError):
+    """No connection to the provider could be made."""
+
+    status = 503
+    code = "provider_unreachable"
+
+
+class ProviderTimeout(UpstreamError):
+    """The provider took the connection and did not answer in time."""
+
+    status = 504
+    code = "provider_timeout"
+
+
+class ProviderBadResponse(UpstreamError):
+    """The connection broke before a status came, or what came was no HTTP."""
+
+
+class LedgerError(LectrError):
+    """The ledger could not be opened, or refused."""
+
+
+class NotFoundError(LedgerError):
+    """No such row, key, user or override."""
+
+
+class ConflictError(LedgerError):
+    """A name that is taken, or an override that contradicts another."""
