@@ -1,0 +1,47 @@
+"""What every test may ask for, and the rule that CI skips no test for want of a tool."""
+
+import os
+import shutil
+from collections.abc import Callable, Generator
+
+import pytest
+
+TOOL_MARKERS = ("browser", "nginx")
+REQUIRE_TOOLS = os.environ.get("LECTR_REQUIRE_TOOLS") == "1"
+DEBIAN_PACKAGES = {"chromium": "chromium", "nginx": "nginx-light", "wrk": "wrk"}
+
+
+def find_tool(name: str) -> str | None:
+    """Path of a program, also from /usr/sbin, which a plain user's PATH leaves out; None where it is missing."""
+    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")))
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def require_tool() -> Callable[[str], str]:
+    """Call it with a program's name: its path, or a skip that says what to install (in CI, a failure)."""
+
+    def path_of(name: str) -> str:
+        path = find_tool(name)
+        if path is None:
+            pytest.skip(f"{name} is missing: install {DEBIAN_PACKAGES.get(name, name)}")
+        return path
+
+    return path_of
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    needs_tool = any(item.get_closest_marker(name) for name in TOOL_MARKERS)
+    if REQUIRE_TOOLS and needs_tool and report.skipped and not hasattr(report, "wasxfail"):
+        reason = call.excinfo.value if call.excinfo else "unknown reason"
+        report.outcome = "failed"
+        report.longrepr = f"LECTR_REQUIRE_TOOLS=1 forbids this skip: {reason}"
+    return report
