@@ -1,0 +1,1 @@
+"""Which provider a request goes to: `detect.detect` on the request path, `explain.explain` for people."""
