@@ -7,7 +7,8 @@ LectrError
 ├── UpstreamError        the provider could not be reached or did not answer in HTTP
 │   ├── ProviderUnreachable    no connection: 503 provider_unreachable
 │   ├── ProviderTimeout        no answer in time: 504 provider_timeout
-│   └── ProviderBadResponse    the connection broke or no HTTP came: 502 provider_bad_response
+│   └── ProviderBadResponse    no HTTP came: 502 provider_bad_response
+│       └── ProviderReset      the connection broke: 502 provider_bad_response
 ├── LedgerError          the ledger refused or could not be opened; says what to do
 │   └── NotFoundError    no such row, key, user or override
 └── ConflictError        a name that is taken, an override that contradicts another
@@ -69,7 +70,11 @@ class ProviderTimeout(UpstreamError):
 
 
 class ProviderBadResponse(UpstreamError):
-    """The connection broke before a status came, or what came was no HTTP."""
+    """What came was no HTTP."""
+
+
+class ProviderReset(ProviderBadResponse):
+    """The connection broke."""
 
 
 class LedgerError(LectrError):

@@ -1,0 +1,89 @@
+"""What the HTTP layers work with: everything that create_app built, in one typed place.
+
+Operations come as callables, so that console and API know neither the pipeline nor the way outwards.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from app.catalog.catalog import CatalogHolder
+from app.ledger.database import Database
+from app.ledger.keys import KeyStore
+from app.ledger.sessions import SessionStore
+from app.ledger.team import TeamStore
+from app.ledger.users import UserStore
+from app.ledger.writer import LedgerWriter
+from app.settings import Settings
+
+
+class DoctorStep(msgspec.Struct, frozen=True):
+    """One thing `doctor` looked at: `ok` None means it was not looked at, and `detail` says why."""
+
+    name: str
+    ok: bool | None
+    detail: str
+
+
+class DoctorReport(msgspec.Struct, frozen=True):
+    """What one tiny request to a provider showed. `expected_cost_usd` was known before it was sent."""
+
+    provider: str
+    model: str
+    expected_cost_usd: str
+    steps: tuple[DoctorStep, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True if every step that was looked at went well."""
+        return all(step.ok is not False for step in self.steps)
+
+
+class RepriceReport(msgspec.Struct, frozen=True):
+    """What a reprice did, or with `dry_run` would do."""
+
+    looked_at: int
+    changed: int
+    cost_before_picousd: int
+    cost_after_picousd: int
+    dry_run: bool
+
+
+class Counters(msgspec.Struct):
+    """What no row tells: counted since the process started."""
+
+    without_valid_key: int = 0
+    unexpected_errors: int = 0
+    ledger_unconfirmed: int = 0
+    in_flight: int = 0
+
+
+class Services(msgspec.Struct, kw_only=True):
+    """One Lectr process. `draining` is set at SIGTERM; `clock` gives UTC microseconds."""
+
+    settings: Settings
+    catalog: CatalogHolder
+    database: Database
+    ledger: LedgerWriter
+    keys: KeyStore
+    users: UserStore
+    sessions: SessionStore
+    team: TeamStore
+    admin_token: str
+    secret: bytes
+    version: str
+    counters: Counters
+    doctor: Callable[[str], Awaitable[DoctorReport]]
+    """Give a provider id; sends one tiny request with the box's own key."""
+    reprice: Callable[[datetime | None, bool, bool], Awaitable[RepriceReport]]
+    """(since, all rows and not only the unpriced, dry run)."""
+    backup: Callable[[Path | None], Awaitable[Path]]
+    """Make a consistent copy; None = into the data folder's `backups`."""
+    refresh_catalog: Callable[[], Awaitable[None]]
+    """Build the catalog again after an override or price list has changed; the change feed calls it too."""
+    clock: Callable[[], int] = lambda: time.time_ns() // 1000
+    started_at_us: int = 0
+    draining: bool = False

@@ -1,0 +1,105 @@
+"""Sends a request to its provider and gives the answer back as it comes. The only user of httpx's transport seam."""
+
+from collections.abc import AsyncIterable, AsyncIterator
+from functools import lru_cache
+
+import httpx
+
+from app.domain import Headers, Target
+from app.settings import Settings
+from app.upstream.failures import classify
+from app.upstream.headers import answer_headers
+
+
+class Answer:
+    """One answer of a provider: status, header fields, and its body chunk by chunk."""
+
+    def __init__(self, response: httpx.Response, provider_name: str) -> None:
+        self.status = response.status_code
+        self.headers: Headers = [(name.lower(), value) for name, value in response.headers.raw]
+        self._response = response
+        self._provider_name = provider_name
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header field (`name` lower-case)."""
+        for field, value in self.headers:
+            if field == name:
+                return value
+        return None
+
+    def client_headers(self, *, keep_length: bool) -> Headers:
+        """The header fields that go on to the client."""
+        return answer_headers(self.headers, keep_length=keep_length)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises UpstreamError when it breaks before its end."""
+        stream = self._response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
+        try:
+            async for chunk in stream:
+                yield chunk
+        except httpx.HTTPError as error:
+            raise classify(error, self._provider_name) from error
+        finally:
+            await stream.aclose()
+
+    async def close(self) -> None:
+        """Close the connection unless the body was read to its end."""
+        stream = self._response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
+        await stream.aclose()
+
+
+class _Upload(httpx.AsyncByteStream):
+    def __init__(self, chunks: AsyncIterable[bytes]) -> None:
+        self._chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            yield chunk
+
+
+@lru_cache(maxsize=2048)
+def parse_url(url: str) -> httpx.URL:
+    """httpx.URL, kept: parsing one costs more than the rest of a request's preparation."""
+    return httpx.URL(url)
+
+
+def host_header(url: httpx.URL) -> bytes:
+    """The Host field for a URL: name, and the port where it is not the scheme's own."""
+    return url.netloc
+
+
+class UpstreamClient:
+    """`send` over any httpx.AsyncBaseTransport, called directly: httpx.AsyncClient alone costs 1 ms a request."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, settings: Settings) -> None:
+        self._transport = transport
+        self._timeouts = {
+            "connect": settings.connect_timeout_s,
+            "first_byte": settings.first_byte_timeout_s,
+            "read": settings.idle_timeout_s,
+            "write": settings.idle_timeout_s,
+            "pool": settings.connect_timeout_s,
+        }
+
+    async def send(
+        self, target: Target, method: str, provider_name: str, upload: AsyncIterable[bytes] | None = None
+    ) -> Answer:
+        """Send and wait for status and headers. Raises UpstreamError; cancelling closes the connection at once."""
+        request = httpx.Request(
+            method,
+            parse_url(target.url),
+            headers=target.headers,
+            stream=httpx.ByteStream(target.body) if upload is None else _Upload(upload),
+            extensions={"timeout": self._timeouts},
+        )
+        try:
+            response = await self._transport.handle_async_request(request)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise classify(error, provider_name) from error
+        return Answer(response, provider_name)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._transport.aclose()

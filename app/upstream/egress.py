@@ -1,0 +1,87 @@
+"""The one door outwards: names are resolved here, and only checked addresses are connected to.
+
+A name that is public when it is saved and private when it is used (DNS rebinding) therefore reaches nothing.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import certifi
+import httpx
+
+_PROBE_S = 2.0
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
+
+
+def is_public(address: str) -> bool:
+    """True for an address of the public internet; mapped and translated IPv4 is judged by what it carries."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
+        if parsed in ipaddress.ip_network("64:ff9b::/96"):
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+        if inner is not None and not is_public(str(inner)):
+            return False
+    return parsed.is_global and not parsed.is_multicast
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """All addresses of a name, in the resolver's order. Raises OSError."""
+    try:
+        return [str(ipaddress.ip_address(host))]
+    except ValueError:
+        pass
+    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(info[4][0]) for info in infos))
+
+
+def make_tls_context() -> ssl.SSLContext:
+    """Verification always on; SSL_CERT_FILE in the environment adds a company's own authority."""
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.load_default_certs()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+async def connect(
+    make_protocol: Callable[[], ProtocolT],
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | None,
+    *,
+    allow_private: bool,
+    resolver: Resolve = resolve,
+) -> ProtocolT:
+    """Connect to the first address of `host` that answers. Raises httpx.ConnectError."""
+    try:
+        addresses = await resolver(host, port)
+    except OSError as error:
+        raise httpx.ConnectError(f"no address for {host}") from error
+    allowed = addresses if allow_private else [address for address in addresses if is_public(address)]
+    if not allowed:
+        raise httpx.ConnectError(
+            f"{host} has no public address; LECTR_ALLOW_PRIVATE_UPSTREAMS=1 allows upstreams in your own network"
+        )
+    loop = asyncio.get_running_loop()
+    failure: Exception | None = None
+    for number, address in enumerate(allowed):
+        last = number == len(allowed) - 1
+        try:
+            async with asyncio.timeout(None if last else _PROBE_S):
+                _, protocol = await loop.create_connection(
+                    make_protocol, address, port, ssl=tls, server_hostname=host if tls else None
+                )
+                return protocol
+        except (OSError, ssl.SSLError, ssl.CertificateError, TimeoutError) as error:
+            failure = error
+    raise httpx.ConnectError(f"no connection to {host}:{port}: {type(failure).__name__}") from failure

@@ -1,0 +1,82 @@
+"""Which header fields go upstream and which come back: deny lists, so that tomorrow's beta header passes."""
+
+from app.catalog.schema import Provider
+from app.domain import Headers
+
+_HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie", b"cookie2"))
+_NEVER_UPSTREAM = (
+    _HOP_BY_HOP
+    | _CREDENTIALS
+    | frozenset((b"host", b"content-length", b"accept-encoding", b"expect", b"forwarded", b"via", b"x-real-ip"))
+)
+_NEVER_BACK = _HOP_BY_HOP | frozenset((b"set-cookie", b"set-cookie2"))
+_AZURE_ONLY = b"ocp-apim-subscription-key"
+
+
+def _named_in_connection(headers: Headers) -> frozenset[bytes]:
+    named = [value for name, value in headers if name == b"connection"]
+    if not named:
+        return frozenset()
+    return frozenset(token.strip().lower() for value in named for token in value.split(b","))
+
+
+def request_headers(
+    headers: Headers, provider: Provider, endpoint: str, provider_key: str, host: bytes, content_length: int | None
+) -> Headers:
+    """The header fields sent upstream. `content_length` None = the body is streamed in chunks."""
+    dropped = _named_in_connection(headers)
+    kept: Headers = [(b"host", host)]
+    for field in headers:
+        name = field[0]
+        if name in _NEVER_UPSTREAM or name in dropped or name.startswith((b"x-lectr-", b"x-forwarded-")):
+            continue
+        if name == _AZURE_ONLY and provider.id != "azure":
+            continue
+        kept.append(field)
+    for default_name, default_value in provider.default_headers.items():
+        encoded = default_name.lower().encode("ascii")
+        if not any(name == encoded for name, _ in kept):
+            kept.append((encoded, default_value.encode("ascii")))
+    kept.append((b"accept-encoding", b"identity"))
+    kept.append(_authorization(provider, endpoint, provider_key))
+    if content_length is None:
+        kept.append((b"transfer-encoding", b"chunked"))
+    else:
+        kept.append((b"content-length", b"%d" % content_length))
+    return kept
+
+
+def _authorization(provider: Provider, endpoint: str, key: str) -> tuple[bytes, bytes]:
+    scheme = provider.auth_by_endpoint.get(endpoint, provider.auth)
+    # OAuth tokens of Anthropic and Entra tokens of Azure are bearer tokens whatever the provider's keys are.
+    if key.startswith(("sk-ant-oat", "eyJ")):
+        scheme = "bearer"
+    encoded = key.encode("latin-1")
+    if scheme == "bearer":
+        return b"authorization", b"Bearer " + encoded
+    return scheme.encode("ascii"), encoded
+
+
+def answer_headers(headers: Headers, *, keep_length: bool) -> Headers:
+    """The header fields of an answer that go to the client; names are lower-case already."""
+    dropped = _NEVER_BACK | _named_in_connection(headers)
+    return [
+        field
+        for field in headers
+        if field[0] not in dropped
+        and (keep_length or field[0] != b"content-length")
+        and not field[0].startswith(b"x-lectr-")
+    ]
