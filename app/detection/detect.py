@@ -46,7 +46,14 @@ class Detector:
         self.catalog = catalog
         self.clauses = Clauses(catalog.providers.values())
         self.shapes = KeyShapes(catalog.providers)
-        self.messages_provider = next((p.id for p in catalog.providers.values() if "messages" in p.endpoints), None)
+        self.messages_provider = next(
+            (
+                provider.id
+                for provider in catalog.providers.values()
+                if "messages" in provider.endpoints and provider.id in self.clauses.automatic
+            ),
+            None,
+        )
         self._answers: dict[tuple[str, str, tuple[str, ...]], Detection] = {}
         self._rules: tuple[tuple[str, Callable[[Question], str | None]], ...] = (
             ("header", self.by_header),

@@ -35,8 +35,9 @@ def test_stream_usage_is_asked_for_only_where_it_is_missing() -> None:
     assert {id for id, p in PROVIDERS.items() if p.asks_for_stream_usage} == {"openai", "gemini", "azure"}
 
 
-def test_only_anthropic_has_messages_and_groq_has_no_embeddings() -> None:
-    assert [id for id, p in PROVIDERS.items() if "messages" in p.endpoints] == ["anthropic"]
+def test_messages_are_anthropics_and_groq_has_no_embeddings() -> None:
+    # wire-facts.md section 4: Azure has them for Claude on Foundry.
+    assert [id for id, p in PROVIDERS.items() if "messages" in p.endpoints] == ["anthropic", "azure"]
     assert "embeddings" not in PROVIDERS["groq"].endpoints
     assert all("chat.completions" in p.endpoints for p in PROVIDERS.values())
 
