@@ -27,6 +27,9 @@ UNITS: Mapping[str, int] = {
     "cache_audio_read_mtok": 1_000_000,
     "input_image_mtok": 1_000_000,
     "output_image_mtok": 1_000_000,
+    "cache_image_read_mtok": 1_000_000,
+    "input_video_mtok": 1_000_000,
+    "output_video_mtok": 1_000_000,
     "input_mchars": 1_000_000,
     "audio_hours": 3600,
     "input_audio_hours": 3600,
@@ -61,7 +64,10 @@ class Price(msgspec.Struct, frozen=True):
 
 
 class Lifecycle(msgspec.Struct, frozen=True):
-    """`status` is what the provider says of the model (alive, deprecated, retired); `ends` its last day of service."""
+    """`status` is what the provider says of the model: alive, deprecated, retired, or unknown where no source says.
+
+    `ends` is the first day on which the provider serves it no more.
+    """
 
     status: str = "alive"
     ends: date | None = None
@@ -70,10 +76,13 @@ class Lifecycle(msgspec.Struct, frozen=True):
     checked: date | None = None
 
     def alive_on(self, day: date) -> bool:
-        """True if the provider serves the model on `day`: a model that ends on a day is gone on that day."""
+        """True if the provider serves the model on `day`: a model that ends on a day is gone on that day.
+
+        Of a model with status `unknown` nobody says that it lives, so it does not count as alive.
+        """
         if self.ends is not None:
             return day < self.ends
-        return self.status != "retired"
+        return self.status in ("alive", "deprecated")
 
 
 class Capabilities(msgspec.Struct, frozen=True):
@@ -104,7 +113,11 @@ class Downgrades(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True):
-    """One model of one provider. `prices` are sorted by `starts`; `overridden` marks a team override."""
+    """One model of one provider. `prices` are sorted by `starts`; `overridden` marks a team override.
+
+    `served` is False where the price list names it under this provider, but the provider never had that id:
+    such a model is shown and never found by name.
+    """
 
     provider: str
     id: str
@@ -117,6 +130,7 @@ class Model(msgspec.Struct, frozen=True):
     listed: Downgrades | None = None
     living: Downgrades | None = None
     overridden: bool = False
+    served: bool = True
 
 
 class MatchClauses(msgspec.Struct, frozen=True):
