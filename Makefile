@@ -106,7 +106,7 @@ $(VENV)/run.stamp: requirements.txt pyproject.toml .python-version $(BIN)/lectr
 $(VENV)/dev.stamp: requirements-dev.txt pyproject.toml .python-version $(BIN)/lectr
 	@echo "Installing what the checks need ..."
 	@$(call install,requirements-dev.txt)
-	@touch $@
+	@touch $(VENV)/run.stamp $@
 
 # UPGRADE=--upgrade takes the newest versions that pyproject.toml allows; without it only what changed there moves.
 compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

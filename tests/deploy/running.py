@@ -166,7 +166,7 @@ def running_nginx(nginx: str, folder: Path, http_block: str, port: int, *, cores
 
 
 class SlowProvider(http.server.BaseHTTPRequestHandler):
-    """OpenAI's chat completions, told by the prompt what to do: `wait N` seconds before the first byte."""
+    """Chat completions and Anthropic's messages; the prompt `wait N` delays the first byte by N seconds."""
 
     protocol_version = "HTTP/1.1"
     events = 6
@@ -180,14 +180,19 @@ class SlowProvider(http.server.BaseHTTPRequestHandler):
             time.sleep(float(prompt.split()[1]))
         if request.get("stream"):
             self._stream(bool(request.get("stream_options", {}).get("include_usage")))
+        elif self.path.endswith("/messages"):
+            text = {"type": "text", "text": f"received {len(body)}"}
+            message = {"id": "m1", "type": "message", "role": "assistant", "model": request["model"], "content": [text]}
+            usage = {"input_tokens": 9, "output_tokens": 5}
+            self._answer({**message, "stop_reason": "end_turn", "stop_sequence": None, "usage": usage})
         else:
-            self._answer(len(body))
+            message = {"role": "assistant", "content": f"received {len(body)}"}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            chat = {"id": "c1", "object": "chat.completion", "created": 1, "model": request["model"]}
+            self._answer({**chat, "choices": [choice], "usage": USAGE})
 
-    def _answer(self, received: int) -> None:
-        message = {"role": "assistant", "content": f"received {received}"}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        answer = {"id": "c1", "object": "chat.completion", "model": "gpt-4o-mini-2024-07-18", "choices": [choice]}
-        payload = json.dumps({**answer, "usage": USAGE}).encode()
+    def _answer(self, answer: dict[str, object]) -> None:
+        payload = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(payload)))
