@@ -16,8 +16,18 @@ MAX_PICOUSD = 2**63 - 1
 TASKS = ("classification", "summarisation", "extraction", "generation", "reasoning")
 MAX_LABEL_CHARACTERS = 100
 
+UNMETERED_ENDPOINTS = frozenset(("messages.count_tokens", "moderations", "other"))
+"""Endpoints whose requests are recorded and never billed."""
+
 Headers = list[tuple[bytes, bytes]]
 """Header fields in wire order; names lower-case."""
+
+
+def usd_text(picousd: int) -> str:
+    """Pico-dollars as an exact decimal string of dollars without an exponent: 150000 -> "0.00000015"."""
+    whole, rest = divmod(abs(picousd), PICOUSD_PER_USD)
+    fraction = f"{rest:012d}".rstrip("0")
+    return f"{'-' if picousd < 0 else ''}{whole}{'.' + fraction if fraction else ''}"
 
 
 class Outcome(StrEnum):
@@ -86,7 +96,7 @@ class InboundRequest(msgspec.Struct):
     feature: str | None = None
     task: str | None = None
     provider_header: str | None = None
-    provider_key: str | None = None
+    provider_keys: tuple[str, ...] = ()
     deployment: str | None = None
 
 
@@ -128,7 +138,8 @@ class Reply(msgspec.Struct):
 
     `usage` is the provider's own usage object, merged as its format demands (Anthropic: the last non-null
     value of each field), not yet split into buckets. `output_characters` counts text received, for estimates.
-    `ended` is True once the format's own terminal event or a whole JSON body was seen.
+    `ended` is True once the format's own terminal event or a whole JSON body was seen. `usage_complete` is True
+    once `usage` is the provider's last word; before that it holds the counters seen so far.
     """
 
     response_model: str | None = None
@@ -139,6 +150,7 @@ class Reply(msgspec.Struct):
     provider_error: str | None = None
     ended: bool = False
     reader_failed: bool = False
+    usage_complete: bool = False
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -168,6 +180,8 @@ class Usage(msgspec.Struct, frozen=True):
     modifiers: Mapping[str, str] = {}
     """What else chooses a rate besides the service tier: `speed`, `inference_geo`, `processing`."""
     extra_passes: "tuple[ExtraPass, ...]" = ()
+    largest_pass_tokens: int | None = None
+    """Input tokens of the largest single pass, where the provider tells the passes apart."""
 
     @property
     def total_input_tokens(self) -> int:
@@ -253,3 +267,12 @@ class LedgerEntry(msgspec.Struct, kw_only=True):
     prompt_bytes: int = 0
     used: tuple[str, ...] = ()
     provider_request_id: str | None = None
+
+
+class Counters(msgspec.Struct):
+    """What no row tells: counted since the process started."""
+
+    without_valid_key: int = 0
+    unexpected_errors: int = 0
+    ledger_unconfirmed: int = 0
+    in_flight: int = 0

@@ -1,0 +1,1 @@
+"""From a provider's usage to disjoint quantities, and from those to a cost."""

@@ -1,0 +1,217 @@
+"""What must be known of a request before it is sent: its model, whether it streams, whether it asks for usage.
+
+The body is decoded once into the few fields that are read; it is forwarded as it came. Everything a provider could
+read differently than Lectr does (a key given twice, bytes that are no UTF-8) is refused, so that what is recorded is
+what was asked for.
+"""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from app.errors import RequestRejected
+from app.upstream.formats.multipart import form_fields
+
+MAX_DEPTH = 128
+MAX_MODEL_CHARACTERS = 256
+
+MODEL_NEEDED = frozenset(
+    (
+        "chat.completions",
+        "completions",
+        "embeddings",
+        "messages",
+        "messages.count_tokens",
+        "audio.speech",
+        "audio.transcriptions",
+        "audio.translations",
+    )
+)
+_MODEL_OPTIONAL = frozenset(("responses", "moderations", "images.generations"))
+_KEYS = ("model", "stream", "stream_options")
+_QUOTED_KEYS = tuple(f'"{key}"'.encode() for key in _KEYS)
+# JSON writers escape letters only to hide them: one of the keys spelled so is looked at closely.
+_ESCAPED_LETTER = re.compile(rb"\\u00(?:[46][0-9a-fA-F]|[57][0-9aA]|5[fF])")
+
+
+class RequestFacts(msgspec.Struct, frozen=True):
+    """What is read of a request before it is sent. `asks_usage` is True if its stream brings usage by itself."""
+
+    model: str | None = None
+    stream: bool = False
+    asks_usage: bool = False
+    prompt_bytes: int = 0
+    used: tuple[str, ...] = ()
+    input_characters: int = 0
+
+
+class _Head(msgspec.Struct):
+    model: Any = None
+    stream: Any = None
+    stream_options: Any = None
+
+
+_DECODE_HEAD = msgspec.json.Decoder(_Head).decode
+_DECODE_TOP = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def read_request(
+    format: str | None, endpoint: str, body: bytes, *, content_type: str = "application/json"
+) -> RequestFacts:
+    """The facts of one request; `endpoint` is its ledger name.
+
+    `prompt_bytes`, `used` and `input_characters` stay empty: `request_detail` reads them after the request is sent.
+    Raises RequestRejected (400 `invalid_request`) on a body that cannot be served; never for endpoint `other`.
+    """
+    if endpoint not in MODEL_NEEDED and endpoint not in _MODEL_OPTIONAL:
+        return _facts_if_any(body)
+    if content_type[:19].lower() == "multipart/form-data":
+        model, stream = _form_model(body, content_type)
+        asks_usage = False
+    else:
+        head = _head_of(body)
+        model, stream = _model_of(head.model), _stream_of(head.stream)
+        options = head.stream_options
+        asks_usage = isinstance(options, dict) and options.get("include_usage") is True
+    if model is None and endpoint in MODEL_NEEDED:
+        raise _rejected("The request names no model: add the field `model`.")
+    return RequestFacts(model=model, stream=stream, asks_usage=asks_usage)
+
+
+def _rejected(sentence: str) -> RequestRejected:
+    return RequestRejected(400, "invalid_request", sentence)
+
+
+def _facts_if_any(body: bytes) -> RequestFacts:
+    try:
+        head = _DECODE_HEAD(body)
+        return RequestFacts(_model_of(head.model), head.stream is True)
+    except (msgspec.MsgspecError, RecursionError, RequestRejected):
+        return RequestFacts()
+
+
+def _head_of(body: bytes) -> _Head:
+    if not body.isascii():
+        try:
+            body.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _rejected(f"The request body is not valid UTF-8 (byte {error.start}).") from None
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper_than(body, MAX_DEPTH):
+        raise _rejected(f"The request body is nested deeper than {MAX_DEPTH} levels.")
+    try:
+        head = _DECODE_HEAD(body)
+    except msgspec.ValidationError:
+        raise _rejected("The request body must be a JSON object.") from None
+    except (msgspec.MsgspecError, RecursionError):
+        return _odd_head(body)
+    if _could_repeat(body):
+        _refuse_repeats(body)
+    return head
+
+
+def _odd_head(body: bytes) -> _Head:
+    # msgspec refuses lone surrogates in strings, which JavaScript sends and providers take.
+    try:
+        document = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError) as error:
+        raise _rejected("The request body is not valid JSON.") from error
+    if not isinstance(document, _Pairs):
+        raise _rejected("The request body must be a JSON object.")
+    document.refuse_repeats()
+    fields = dict(document.pairs)
+    options = fields.get("stream_options")
+    model = fields.get("model")
+    if isinstance(model, str) and not model.isascii():
+        model = model.encode("utf-8", "replace").decode("utf-8")
+    return _Head(
+        model=model,
+        stream=fields.get("stream"),
+        stream_options=dict(options.pairs) if isinstance(options, _Pairs) else options,
+    )
+
+
+class _Pairs:
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        self.pairs = pairs
+
+    def refuse_repeats(self) -> None:
+        names = [name for name, _ in self.pairs if name in _KEYS]
+        for key in _KEYS:
+            if names.count(key) > 1:
+                raise _rejected(f"The request gives `{key}` twice.")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _could_repeat(body: bytes) -> bool:
+    if b"\\u00" in body and _ESCAPED_LETTER.search(body):
+        return True
+    counts = [body.count(key) for key in _QUOTED_KEYS]
+    if max(counts) < 2:
+        return False
+    # Inside the values of the top level the same words are free; what remains beyond one is a repeated key.
+    values = list(_DECODE_TOP(body).values())
+    return any(
+        count > 1 and count - sum(bytes(value).count(key) for value in values) > 1
+        for key, count in zip(_QUOTED_KEYS, counts, strict=True)
+    )
+
+
+def _refuse_repeats(body: bytes) -> None:
+    try:
+        document = json.loads(body, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(document, _Pairs):
+        document.refuse_repeats()
+
+
+def _model_of(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise _rejected("`model` must be a text that is not empty.")
+    if len(value) > MAX_MODEL_CHARACTERS:
+        raise _rejected(f"`model` is longer than {MAX_MODEL_CHARACTERS} characters.")
+    return value
+
+
+def _stream_of(value: Any) -> bool:
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise _rejected("`stream` must be true or false.")
+
+
+def _form_model(body: bytes, content_type: str) -> tuple[str | None, bool]:
+    fields = form_fields(body, content_type, _KEYS)
+    if fields is None:
+        raise _rejected("The multipart body has no boundary, or none of its parts could be read.")
+    for key in _KEYS:
+        if len(fields.get(key, ())) > 1:
+            raise _rejected(f"The request gives `{key}` twice.")
+    model = fields.get("model", [None])[0]
+    stream = (fields.get("stream", [None])[0] or "").strip().lower()
+    return _model_of(model), stream in ("true", "1", "yes", "on")
+
+
+def _deeper_than(body: bytes, levels: int) -> bool:
+    """True if arrays and objects outside of strings are nested deeper than `levels`."""
+    # Without escapes every second part between quotes is structure.
+    structure = b"".join(body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    depth = 0
+    for bracket in structure.translate(_BRACKETS, _NO_BRACKETS):
+        if bracket == 1:
+            depth += 1
+            if depth > levels:
+                return True
+        else:
+            depth -= 1
+    return False
+
+
+_BRACKETS = bytes(1 if byte in b"[{" else 0 for byte in range(256))
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")

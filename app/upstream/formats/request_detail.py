@@ -1,0 +1,143 @@
+"""What is recorded of a request beside its head: how long its prompt was and which capabilities it used.
+
+Read after the request is sent, so that no client waits for it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from app.upstream.formats.loose import fields_in, items_in, loose_json, text_in
+
+_PROMPT_KEYS = ("messages", "input", "instructions", "system", "prompt", "tools", "functions")
+# Values that are no prompt: names of things, base64, addresses, signatures.
+_NO_TEXT = frozenset(
+    (
+        "type", "role", "id", "call_id", "tool_call_id", "tool_use_id", "item_id", "status", "media_type", "format",
+        "detail", "url", "image_url", "file_url", "file_id", "file_data", "data", "signature", "encrypted_content",
+        "cache_control", "container_id", "b64_json",
+    )
+)  # fmt: skip
+_MAX_DEPTH = 200
+
+_USED_BY_TYPE = {
+    "image_url": "images",
+    "input_image": "images",
+    "image": "images",
+    "input_audio": "audio",
+    "audio": "audio",
+    "file": "files",
+    "input_file": "files",
+    "document": "files",
+}
+
+
+class RequestDetail(msgspec.Struct, frozen=True):
+    """`prompt_bytes`: UTF-8 bytes of the request's text; `used`: sorted; `input_characters`: text to be spoken."""
+
+    prompt_bytes: int = 0
+    used: tuple[str, ...] = ()
+    input_characters: int = 0
+
+
+def request_detail(format: str | None, endpoint: str, body: bytes) -> RequestDetail:
+    """The details of one request. Never raises: what cannot be read counts as nothing."""
+    try:
+        document = loose_json(body)
+        if not isinstance(document, dict):
+            return RequestDetail()
+        texts = sum(_text_bytes(document[key], 0) for key in _PROMPT_KEYS if key in document)
+        spoken = text_in(document, "input") if endpoint == "audio.speech" else None
+        return RequestDetail(texts, tuple(sorted(_used(document, endpoint))), len(spoken) if spoken else 0)
+    except Exception:
+        return RequestDetail()
+
+
+def _text_bytes(value: Any, depth: int) -> int:
+    if type(value) is str:
+        if value.isascii():
+            return len(value)
+        return len(value.encode("utf-8", "surrogatepass"))
+    if depth > _MAX_DEPTH:
+        return 0
+    if type(value) is dict:
+        if "data" in value and "media_type" in value and value.get("type") == "text":
+            # Anthropic's plain text document: the one `data` that is a prompt.
+            return _text_bytes(value["data"], depth + 1)
+        return sum(_text_bytes(item, depth + 1) for key, item in value.items() if key not in _NO_TEXT)
+    if type(value) is list:
+        return sum(_text_bytes(item, depth + 1) for item in value)
+    return 0
+
+
+def _used(document: dict[str, Any], endpoint: str) -> set[str]:
+    used: set[str] = set()
+    tools = items_in(document, "tools") or items_in(document, "functions")
+    if tools:
+        used.add("tools")
+    if tools and document.get("parallel_tool_calls") is True:
+        used.add("parallel_tools")
+    used.update(_hosted_tools(tools))
+    if "web_search_options" in document:
+        used.add("web_search")
+    used.update(_answer_forms(document))
+    for part in _parts(document):
+        name = _USED_BY_TYPE.get(text_in(part, "type") or "")
+        if name:
+            used.add(name)
+        if len(items_in(part, "tool_calls")) > 1 or _tool_uses(part) > 1:
+            used.add("parallel_tools")
+    if endpoint.startswith("audio.") or "audio" in items_in(document, "modalities"):
+        used.add("audio")
+    return used
+
+
+def _hosted_tools(tools: list[Any]) -> Iterator[str]:
+    for tool in tools:
+        kind = text_in(tool, "type") or ""
+        if kind.startswith("web_search"):
+            yield "web_search"
+        elif kind.startswith("file_search"):
+            yield "file_search"
+        elif kind.startswith(("code_interpreter", "code_execution")):
+            yield "code_execution"
+
+
+def _answer_forms(document: dict[str, Any]) -> Iterator[str]:
+    for form in (
+        fields_in(document, "response_format"),
+        fields_in(fields_in(document, "text"), "format"),
+        fields_in(document, "output_format"),
+        fields_in(fields_in(document, "output_config"), "format"),
+    ):
+        kind = text_in(form, "type")
+        if kind == "json_object":
+            yield "json_mode"
+        elif kind == "json_schema":
+            yield "json_schema"
+    effort = document.get("reasoning_effort")
+    reasoning = fields_in(document, "reasoning")
+    thinking = text_in(fields_in(document, "thinking"), "type")
+    if (
+        (isinstance(effort, str) and effort not in ("", "none"))
+        or (reasoning is not None and reasoning.get("effort") != "none")
+        or (thinking is not None and thinking != "disabled")
+    ):
+        yield "reasoning"
+
+
+def _parts(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for key in ("messages", "input", "system"):
+        for message in items_in(document, key):
+            if not isinstance(message, dict):
+                continue
+            yield message
+            for part in items_in(message, "content") or items_in(message, "output"):
+                if isinstance(part, dict):
+                    yield part
+                    yield from (inner for inner in items_in(part, "content") if isinstance(inner, dict))
+
+
+def _tool_uses(message: dict[str, Any]) -> int:
+    return sum(text_in(part, "type") == "tool_use" for part in items_in(message, "content"))
