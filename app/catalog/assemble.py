@@ -81,7 +81,7 @@ def _model(name: Name, row: ModelRow | None, listed: Mapping[Name, TokenPrices],
     return Model(
         provider=provider,
         id=model,
-        aliases=tuple(dict.fromkeys((*row.aliases, *(entry.aliases if entry else ())))),
+        aliases=_aliases(row, entry),
         mode=row.mode or _mode_by_units(entry),
         prices=prices,
         lifecycle=_lifecycle(row.lifecycle),
@@ -135,6 +135,11 @@ def _hand_kept(prefix: str, rows: Sequence[PriceRow]) -> Iterator[LayerPrice]:
 
 def _tiers(rows: Sequence[TierRow]) -> tuple[ContextTier, ...]:
     return tuple(ContextTier(row.over_input_tokens, decimal_rates(row.rates)) for row in rows)
+
+
+def _aliases(row: ModelRow, entry: TokenPrices | None) -> tuple[str, ...]:
+    listed = entry.aliases if entry else ()
+    return tuple(dict.fromkeys((*row.aliases, *(name for name in listed if name not in row.not_aliases))))
 
 
 def _mode_by_units(entry: TokenPrices | None) -> str:

@@ -97,10 +97,14 @@ class PriceRow(_Row):
 
 
 class ModelRow(_Row):
-    """One `[[model]]` of registry/models/<provider>.toml. `price_of` takes the generated prices of another id."""
+    """One `[[model]]` of registry/models/<provider>.toml. `price_of` takes the generated prices of another id.
+
+    `not_aliases` takes names away that the price list matches and the provider never had.
+    """
 
     id: str
     aliases: tuple[str, ...] = ()
+    not_aliases: tuple[str, ...] = ()
     mode: str | None = None
     routing_target: bool = False
     served: bool = True
