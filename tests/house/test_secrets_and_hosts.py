@@ -17,7 +17,7 @@ FORBIDDEN_HOSTS = [
     "proxy.gol" + "ang.org",
     "crates" + ".io",
 ]
-FORBIDDEN_PATHS = ["/wo" + "rk/", "/ro" + "ot/", "/ho" + "me/user", "/fa" + "rm/", "/Us" + "ers/"]
+FORBIDDEN_PATHS = ["/wo" + "rk/", "/r" + "oot/", "/ho" + "me/user", "/fa" + "rm/", "/Us" + "ers/"]
 KEY_SHAPES = re.compile(r"\b(?:sk-(?:proj|ant-api03)-[A-Za-z0-9_-]{60,}|gsk_[A-Za-z0-9]{50,}|AIza[A-Za-z0-9_-]{35}\b)")
 TEXT_SUFFIXES_SKIPPED = {".png", ".gz", ".ico", ".woff2", ".jpg"}
 
