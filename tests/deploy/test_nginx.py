@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,11 +69,13 @@ def behind_nginx(lectr: Lectr, tmp_path: Path, require_tool: Callable[[str], str
     return start
 
 
-def post(port: int, key: str, body: dict[str, object]) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+@contextmanager
+def post(port: int, key: str, body: dict[str, object]) -> Iterator[http.client.HTTPResponse]:
     headers = {"X-Lectr-Key": key, "Authorization": "Bearer sk-test", "Content-Type": "application/json"}
-    connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
-    return connection.getresponse()
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+        with connection.getresponse() as answer:
+            yield answer
 
 
 def chat(prompt: str, *, stream: bool = False) -> dict[str, object]:
@@ -95,8 +97,7 @@ IGNORE_LECTR = "proxy_ignore_headers X-Accel-Buffering;"
 def test_a_stream_passes_event_by_event(
     lectr: Lectr, behind_nginx: BehindNginx, changes: dict[str, str], arrives_event_by_event: bool
 ) -> None:
-    with behind_nginx(changes) as port:
-        answer = post(port, lectr.key, chat("count", stream=True))
+    with behind_nginx(changes) as port, post(port, lectr.key, chat("count", stream=True)) as answer:
         assert answer.status == 200
         arrivals = [time.monotonic() for line in answer if b"word" in line]
     assert len(arrivals) == SlowProvider.events
@@ -117,14 +118,13 @@ def test_a_body_of_20_megabytes_passes(
 ) -> None:
     with behind_nginx(changes) as port:
         try:
-            answer = post(port, lectr.key, chat("x" * TWENTY_MEGABYTES))
+            with post(port, lectr.key, chat("x" * TWENTY_MEGABYTES)) as answer:
+                assert answer.status == status
+                if status == 200:
+                    received = int(json.load(answer)["choices"][0]["message"]["content"].split()[1])
+                    assert received > TWENTY_MEGABYTES
         except (BrokenPipeError, ConnectionResetError):
             assert status == 413, "nginx closed on a body that should pass"
-            return
-        assert answer.status == status
-        if status == 200:
-            received = int(json.load(answer)["choices"][0]["message"]["content"].split()[1])
-            assert received > TWENTY_MEGABYTES
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,8 @@ def test_a_late_first_byte_passes(
 ) -> None:
     """nginx's own 60 s are scaled to 1 s, the provider's minutes to 2.5 s."""
     with behind_nginx(changes, around="proxy_read_timeout 1s;") as port:
-        assert post(port, lectr.key, chat("wait 2.5")).status == status
+        with post(port, lectr.key, chat("wait 2.5")) as answer:
+            assert answer.status == status
 
 
 def test_nginx_waits_longer_than_lectr_does() -> None:

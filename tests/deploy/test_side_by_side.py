@@ -4,6 +4,7 @@ import http.client
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 from tests.deploy.running import Lectr, running_lectr, running_provider, stop
@@ -57,13 +58,15 @@ def test_two_versions_share_one_volume(tmp_path: Path) -> None:
 def test_a_stream_that_runs_at_the_switch_is_finished(tmp_path: Path) -> None:
     with running_provider() as provider, running_lectr(tmp_path / "data", provider) as old:
         key = old.create_key("streamer")
-        connection = http.client.HTTPConnection("127.0.0.1", old.port, timeout=30)
         headers = {"X-Lectr-Key": key, "Authorization": "Bearer sk-test", "Content-Type": "application/json"}
-        connection.request("POST", "/v1/chat/completions", json.dumps({**json.loads(BODY), "stream": True}), headers)
-        answer = connection.getresponse()
-        first = answer.readline()
-        old.process.terminate()
-        rest = answer.read()
+        with closing(http.client.HTTPConnection("127.0.0.1", old.port, timeout=30)) as connection:
+            connection.request(
+                "POST", "/v1/chat/completions", json.dumps({**json.loads(BODY), "stream": True}), headers
+            )
+            with connection.getresponse() as answer:
+                first = answer.readline()
+                old.process.terminate()
+                rest = answer.read()
         assert first.startswith(b"data: ")
         assert rest.endswith(b"data: [DONE]\n\n")
         assert stop(old.process) == 0
