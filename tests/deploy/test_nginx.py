@@ -138,9 +138,9 @@ def test_a_late_first_byte_passes(
     lectr: Lectr, behind_nginx: BehindNginx, changes: dict[str, str], status: int
 ) -> None:
     """nginx's own 60 s are scaled to 1 s, the provider's minutes to 2.5 s."""
-    with behind_nginx(changes, around="proxy_read_timeout 1s;") as port:
-        with post(port, lectr.key, chat("wait 2.5")) as answer:
-            assert answer.status == status
+    limited = behind_nginx(changes, around="proxy_read_timeout 1s;")
+    with limited as port, post(port, lectr.key, chat("wait 2.5")) as answer:
+        assert answer.status == status
 
 
 def test_nginx_waits_longer_than_lectr_does() -> None:
