@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from app.catalog.catalog import CatalogHolder
+from app.domain import Counters
 from app.ledger.database import Database
 from app.ledger.keys import KeyStore
 from app.ledger.sessions import SessionStore
@@ -50,15 +51,6 @@ class RepriceReport(msgspec.Struct, frozen=True):
     cost_before_picousd: int
     cost_after_picousd: int
     dry_run: bool
-
-
-class Counters(msgspec.Struct):
-    """What no row tells: counted since the process started."""
-
-    without_valid_key: int = 0
-    unexpected_errors: int = 0
-    ledger_unconfirmed: int = 0
-    in_flight: int = 0
 
 
 class Services(msgspec.Struct, kw_only=True):

@@ -1,6 +1,6 @@
 """Sends a request to its provider and gives the answer back as it comes. The only user of httpx's transport seam."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from functools import lru_cache
 
 import httpx
@@ -9,6 +9,8 @@ from app.domain import Headers, Target
 from app.settings import Settings
 from app.upstream.failures import classify
 from app.upstream.headers import answer_headers
+
+_REQUEST_ID_FIELDS = (b"x-request-id", b"request-id", b"apim-request-id")
 
 
 class Answer:
@@ -26,6 +28,18 @@ class Answer:
             if field == name:
                 return value
         return None
+
+    @property
+    def content_length(self) -> int | None:
+        """The length the provider announced."""
+        value = self.header(b"content-length")
+        return int(value) if value is not None and value.isdigit() and len(value) < 19 else None
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's own name of the request, for its support."""
+        value = next(filter(None, map(self.header, _REQUEST_ID_FIELDS)), None)
+        return value.decode("latin-1")[:200] if value else None
 
     def client_headers(self, *, keep_length: bool) -> Headers:
         """The header fields that go on to the client."""
@@ -84,20 +98,29 @@ class UpstreamClient:
         }
 
     async def send(
-        self, target: Target, method: str, provider_name: str, upload: AsyncIterable[bytes] | None = None
+        self,
+        target: Target,
+        method: str,
+        provider_name: str,
+        on_sent: Callable[[], None],
+        upload: AsyncIterable[bytes] | None = None,
     ) -> Answer:
-        """Send and wait for status and headers. Raises UpstreamError; cancelling closes the connection at once."""
+        """Send and wait for status and headers; `on_sent` is called before the first byte leaves.
+
+        Raises UpstreamError; cancelling closes the connection at once.
+        """
         request = httpx.Request(
             method,
             parse_url(target.url),
             headers=target.headers,
             stream=httpx.ByteStream(target.body) if upload is None else _Upload(upload),
-            extensions={"timeout": self._timeouts},
+            extensions={"timeout": self._timeouts, "on_sent": on_sent},
         )
         try:
             response = await self._transport.handle_async_request(request)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise classify(error, provider_name) from error
+        on_sent()
         return Answer(response, provider_name)
 
     async def close(self) -> None:

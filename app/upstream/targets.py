@@ -5,10 +5,14 @@ Facts: wire-facts.md section 4 of the design notes; summarised in docs/request-p
 
 from urllib.parse import parse_qsl, quote
 
+from app.catalog.catalog import Catalog
 from app.catalog.schema import Provider
-from app.domain import InboundRequest
+from app.domain import InboundRequest, Target
 from app.errors import RequestRejected
 from app.settings import Settings
+from app.upstream.client import host_header, parse_url
+from app.upstream.formats import add_stream_usage
+from app.upstream.headers import request_headers
 
 _DEPLOYMENT_ENDPOINTS = frozenset(
     (
@@ -22,6 +26,47 @@ _DEPLOYMENT_ENDPOINTS = frozenset(
     )
 )
 _V1_VERSIONS = ("", "v1", "preview", "latest")
+
+
+_STREAM_USAGE_FORMATS = ("openai-chat", "openai-completions")
+_FIRST_AZURE_STREAM_USAGE = "2024-09-01"
+
+
+def build_target(
+    request: InboundRequest,
+    provider: Provider,
+    provider_key: str,
+    settings: Settings,
+    *,
+    azure_endpoint: str,
+    azure_api_version: str,
+    asks_usage: bool,
+    streamed_body: bool,
+) -> Target:
+    """URL, headers and body of the call upstream. Raises RequestRejected `azure_config_missing`."""
+    url = upstream_url(request, provider, settings, azure_endpoint, azure_api_version)
+    wire_format = provider.endpoints.get(request.endpoint) or None
+    add_usage = (
+        request.stream
+        and not asks_usage
+        and provider.asks_for_stream_usage
+        and wire_format in _STREAM_USAGE_FORMATS
+        and not _too_old_for_stream_usage(url)
+    )
+    body = add_stream_usage(request.body) if add_usage else request.body
+    length = None if streamed_body else len(body)
+    if streamed_body and (declared := dict(request.headers).get(b"content-length", b"")).isdigit():
+        length = int(declared)
+    headers = request_headers(
+        request.headers, provider, request.endpoint, provider_key, host_header(parse_url(url)), length
+    )
+    return Target(provider.id, wire_format, url, headers, body, usage_added=add_usage)
+
+
+def _too_old_for_stream_usage(url: str) -> bool:
+    """Azure refuses `stream_options` in versions before 2024-09-01-preview (openai-python issue 1469)."""
+    version = url.partition("api-version=")[2][:10]
+    return version[:2] == "20" and version < _FIRST_AZURE_STREAM_USAGE
 
 
 def upstream_url(
@@ -70,3 +115,24 @@ def _azure_url(request: InboundRequest, endpoint: str, configured_version: str) 
 
 def _with_query(url: str, query: str) -> str:
     return f"{url}?{query}" if query else url
+
+
+def endpoint_not_supported(provider: Provider, request: InboundRequest, catalog: Catalog) -> RequestRejected:
+    """The error for an endpoint that the provider does not have, naming those that do."""
+    having = [other.id for other in catalog.providers.values() if request.endpoint in other.endpoints]
+    return RequestRejected(
+        400,
+        "endpoint_not_supported",
+        f"{provider.name} has no {request.path}. It is served by: {', '.join(having)}. "
+        "Lectr never translates one wire format into another.",
+    )
+
+
+def missing_provider_key(provider: Provider) -> RequestRejected:
+    """The error for a request with neither its own key nor one of the box."""
+    return RequestRejected(
+        401,
+        "missing_provider_key",
+        f"No key for {provider.name} was sent, and this box holds none. Send it as your client does "
+        f"(Authorization, x-api-key or api-key), or start Lectr with {provider.key_setting}.",
+    )

@@ -47,7 +47,7 @@ class AnswerStream(httpx.AsyncByteStream):
         self._pool.release(self._origin, self._connection)
 
     def _watch(self) -> None:
-        """One timer for the whole answer, moved only when it fires: a timer per chunk would cost more than the chunk."""
+        """One timer for the whole answer, moved only when it fires: one per chunk would cost more than the chunk."""
         if self._idle_s is None or self._closed:
             return
         loop = asyncio.get_running_loop()
@@ -83,6 +83,8 @@ class PooledTransport(httpx.AsyncBaseTransport):
         origin: Origin = (request.url.raw_scheme, request.url.raw_host, request.url.port or 0)
         connection = self._take(origin) or await self._connect(origin, timeout.get("connect"))
         connection.begin(head_only=request.method == "HEAD")
+        if on_sent := request.extensions.get("on_sent"):
+            on_sent()
         try:
             async with asyncio.timeout(timeout.get("first_byte")):
                 await self._send(connection, request)

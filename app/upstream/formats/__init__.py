@@ -13,6 +13,7 @@ from app.upstream.formats.request_detail import RequestDetail, request_detail
 from app.upstream.formats.stream_usage import add_stream_usage
 
 __all__ = [
+    "FORMAT_BY_ENDPOINT",
     "Reader",
     "RequestDetail",
     "RequestFacts",
@@ -21,6 +22,21 @@ __all__ = [
     "reader_for",
     "request_detail",
 ]
+
+FORMAT_BY_ENDPOINT = {
+    "chat.completions": "openai-chat",
+    "completions": "openai-completions",
+    "responses": "openai-responses",
+    "embeddings": "openai-embeddings",
+    "messages": "anthropic-messages",
+    "messages.count_tokens": "anthropic-messages",
+    "moderations": "openai-moderations",
+    "images.generations": "openai-images",
+    "audio.speech": "openai-audio",
+    "audio.transcriptions": "openai-audio",
+    "audio.translations": "openai-audio",
+}
+"""The wire format of a request by the ledger's name of its endpoint; the same for every provider that has it."""
 
 _READERS: dict[str, type[AnswerReader]] = {
     "openai-chat": ChatReader,

@@ -1,0 +1,130 @@
+"""The caller's side of one request: its body coming in, the answer going out, and whether it is still there."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+
+from app.domain import Headers
+from app.errors import RequestRejected
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_DRAIN_BYTES = 256 * 1024
+_DRAIN_S = 1.0
+
+
+class ClientGone(Exception):
+    """The caller left before its request was whole."""
+
+
+class Client:
+    """One caller. `waited_ns` is the time spent waiting for it; `left` is True once it has hung up."""
+
+    def __init__(self, receive: Receive, send: Send, *, body_timeout_s: float) -> None:
+        self._receive = receive
+        self._send = send
+        self._body_timeout_s = body_timeout_s
+        self._watcher: asyncio.Task[None] | None = None
+        self.body_done = False
+        self.left = False
+        self.started = False
+        self.ended = False
+        self.waited_ns = 0
+
+    async def read_chunks(self, limit_bytes: int) -> AsyncIterator[bytes]:
+        """The request's body as it comes. Raises ClientGone, and RequestRejected over the limit or at a standstill."""
+        seen = 0
+        while not self.body_done:
+            message = await self._next_message()
+            if message["type"] == "http.disconnect":
+                self.left = True
+                raise ClientGone
+            chunk = message.get("body", b"")
+            self.body_done = not message.get("more_body", False)
+            seen += len(chunk)
+            if seen > limit_bytes:
+                raise too_large(limit_bytes)
+            if chunk:
+                yield chunk
+
+    async def read_body(self, limit_bytes: int) -> bytes:
+        """The whole body; raises as read_chunks does."""
+        chunks = [chunk async for chunk in self.read_chunks(limit_bytes)]
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def watch(self) -> None:
+        """From now on, cancel the running task when the caller hangs up. The body must have been read."""
+        task = asyncio.current_task()
+        if task is not None and self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch(task))
+
+    def unwatch(self) -> None:
+        """Stop watching."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send status and headers with the first body bytes."""
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, chunk: bytes) -> None:
+        """Send body bytes; waits while the caller reads too slowly."""
+        before = time.perf_counter_ns()
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        self.waited_ns += time.perf_counter_ns() - before
+
+    async def end(self, chunk: bytes = b"") -> None:
+        """Send the last body bytes; the answer is complete."""
+        self.ended = True
+        before = time.perf_counter_ns()
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": False})
+        self.waited_ns += time.perf_counter_ns() - before
+
+    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer without having read the whole body: the connection closes, but only after the answer can be read."""
+        self.unwatch()
+        if self.body_done:
+            await self.start(status, headers)
+            await self.end(body)
+            return
+        await self.start(status, [*headers, (b"connection", b"close")])
+        await self.write(body)
+        with contextlib.suppress(TimeoutError, ClientGone, RequestRejected):
+            async with asyncio.timeout(_DRAIN_S):
+                async for _ in self.read_chunks(_DRAIN_BYTES):
+                    pass
+        await self.end()
+
+    async def _next_message(self) -> Message:
+        before = time.perf_counter_ns()
+        try:
+            async with asyncio.timeout(self._body_timeout_s):
+                return await self._receive()
+        except TimeoutError:
+            raise RequestRejected(
+                408, "request_timeout", f"The request's body stood still for {self._body_timeout_s:g} s."
+            ) from None
+        finally:
+            self.waited_ns += time.perf_counter_ns() - before
+
+    async def _watch(self, task: asyncio.Task[Any]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if not self.ended:
+            self.left = True
+            task.cancel()
+
+
+def too_large(limit_bytes: int) -> RequestRejected:
+    """The error for a body over the limit."""
+    return RequestRejected(
+        413,
+        "request_too_large",
+        f"The request is larger than {limit_bytes // (1024 * 1024)} MiB. LECTR_MAX_BODY_MB sets the limit.",
+    )

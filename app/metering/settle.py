@@ -1,0 +1,63 @@
+"""The end of metering: from what a reader learned to counts and cost of one row."""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from app.catalog.catalog import Catalog
+from app.domain import Cost, CostReason, InboundRequest, Reply, Usage, UsageSource
+from app.metering.cost import cost_of
+from app.metering.usage import estimate_usage, split_usage, usage_json
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """What a row says of usage and money. `usage` None = nothing is known."""
+
+    usage: Usage | None
+    source: UsageSource
+    cost: Cost
+    usage_json: str | None = None
+
+
+FREE = Settlement(None, UsageSource.NONE, Cost(0))
+"""Not billable: the provider takes nothing for it."""
+ENCODED = Settlement(None, UsageSource.NONE, Cost(None, CostReason.ENCODED_BODY))
+"""The answer came compressed although none was asked for, and went on as it came."""
+
+
+def settle(
+    catalog: Catalog,
+    request: InboundRequest,
+    provider: str,
+    reply: Reply,
+    *,
+    whole: bool,
+    prompt_bytes: int,
+    input_characters: int,
+) -> Settlement:
+    """Usage and cost of a billable request. `whole` is False where the answer ended before its usage came.
+
+    Never raises: a fault of ours becomes the reason `reader_failed`.
+    """
+    try:
+        usage = split_usage(provider, request.endpoint, reply, input_characters=input_characters)
+        text = usage_json(reply, input_characters=input_characters)
+        source = UsageSource.PROVIDER
+        if not whole and not reply.usage_complete:
+            usage = estimate_usage(prompt_bytes, reply, usage)
+            source = UsageSource.ESTIMATED
+        if usage is None:
+            reason = CostReason.READER_FAILED if reply.reader_failed else CostReason.NO_USAGE
+            return Settlement(None, UsageSource.NONE, Cost(None, reason), text)
+        cost = cost_of(
+            catalog,
+            usage,
+            provider=provider,
+            response_model=reply.response_model,
+            request_model=request.model,
+            service_tier=reply.service_tier,
+            on=datetime.fromtimestamp(request.started_at_us / 1e6, UTC).date(),
+        )
+        return Settlement(usage, source, cost, text)
+    except Exception:
+        return Settlement(None, UsageSource.NONE, Cost(None, CostReason.READER_FAILED))

@@ -1,0 +1,231 @@
+"""One request through Lectr: detect, send, meter, record. Nothing else knows this order.
+
+Whatever happens, a `Record` becomes exactly one row, handed to the ledger before the caller can see the end.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+
+from app.catalog.catalog import CatalogHolder
+from app.catalog.schema import Provider
+from app.detection.credentials import detect_with_key
+from app.domain import Counters, Detection, Headers, Outcome, Target, usd_text
+from app.errors import ProviderTimeout, RequestRejected, UpstreamError
+from app.ledger.team import TeamStore
+from app.ledger.writer import LedgerWriter
+from app.record import Record, blame, build_entry
+from app.settings import Settings
+from app.upstream.client import Answer, UpstreamClient
+from app.upstream.failures import ErrorReader
+from app.upstream.formats import FORMAT_BY_ENDPOINT, Reader, RequestFacts, reader_for
+from app.upstream.targets import build_target, endpoint_not_supported, missing_provider_key
+
+log = logging.getLogger("lectr.pipeline")
+
+HELD_JSON_BYTES = 1024 * 1024
+"""JSON answers up to this size wait until they are whole, so that their cost can stand in a header."""
+CONFIRM_S = 0.1
+"""How long the last byte of an answer may wait for the ledger."""
+
+DETECTION_FAILED = Detection("openai", "default", flags=("detection_failed",), recognised=False)
+
+
+class Pipeline:
+    """The stages in their order, over one process's catalog, ledger and upstream client."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: CatalogHolder,
+        ledger: LedgerWriter,
+        team: TeamStore,
+        upstream: UpstreamClient,
+        counters: Counters,
+        clock: Callable[[], int],
+    ) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._ledger = ledger
+        self._team = team
+        self._upstream = upstream
+        self._counters = counters
+        self._clock = clock
+        self._ledger_slow = False
+
+    async def run(self, record: Record, facts: RequestFacts, upload: AsyncIterator[bytes] | None = None) -> None:
+        """Serve a request to its end.
+
+        Raises RequestRejected where Lectr itself must answer: then `reject` writes the row.
+        """
+        try:
+            provider, target = self._prepare(record, facts, streamed_body=upload is not None)
+            asyncio.get_running_loop().call_soon(record.read_detail)
+            answer = await self._send(record, provider, target, upload)
+            try:
+                await self._relay(record, target, answer)
+            finally:
+                await answer.close()
+        except UpstreamError as error:
+            blame(record, error)
+            if not record.caller.started:
+                raise RequestRejected(error.status, error.code, str(error)) from error
+            self._hand_over(record, whole=False)
+
+    async def reject(self, record: Record, rejected: RequestRejected) -> None:
+        """Lectr answers this request itself: the row is written before the caller can see the answer."""
+        record.status = rejected.status
+        record.outcome = record.outcome or Outcome.REJECTED
+        record.error_code = record.error_code or rejected.code
+        record.error_source = record.error_source or ("lectr" if rejected.status >= 500 else "client")
+        await self._confirm(self._hand_over(record, whole=False))
+
+    def leave(self, record: Record) -> None:
+        """The caller hung up, or the server stops: write the row without waiting. Nothing if it is written."""
+        left = record.caller.left
+        record.outcome = Outcome.CLIENT_CLOSED if left else Outcome.SERVER_SHUTDOWN
+        record.error_source = "client" if left else "lectr"
+        self._hand_over(record, whole=False)
+
+    def _prepare(self, record: Record, facts: RequestFacts, *, streamed_body: bool) -> tuple[Provider, Target]:
+        request, catalog = record.request, self._catalog.current
+        record.wire_format = FORMAT_BY_ENDPOINT.get(record.request.endpoint)
+        try:
+            record.detection, caller_key = detect_with_key(catalog, request)
+        except Exception:
+            log.exception("detection failed; the request goes to the default provider")
+            record.detection, caller_key = DETECTION_FAILED, next(iter(request.provider_keys), None)
+        provider = catalog.providers[record.detection.provider]
+        if request.endpoint != "other" and request.endpoint not in provider.endpoints:
+            raise endpoint_not_supported(provider, request, catalog)
+        key = caller_key or self._settings.provider_value(provider.key_setting)
+        if not key:
+            raise missing_provider_key(provider)
+        target = build_target(
+            request,
+            provider,
+            key,
+            self._settings,
+            azure_endpoint=self._team.values.azure_endpoint,
+            azure_api_version=self._team.values.azure_api_version or self._settings.azure_api_version,
+            asks_usage=facts.asks_usage,
+            streamed_body=streamed_body,
+        )
+        return provider, target
+
+    async def _send(
+        self, record: Record, provider: Provider, target: Target, upload: AsyncIterator[bytes] | None
+    ) -> Answer:
+        before = time.perf_counter_ns()
+        try:
+            return await self._upstream.send(target, record.request.method, provider.name, record.mark_sent, upload)
+        finally:
+            record.upstream_wait_ns += time.perf_counter_ns() - before
+            record.caller.watch()
+
+    async def _relay(self, record: Record, target: Target, answer: Answer) -> None:
+        record.status = answer.status
+        record.provider_request_id = answer.request_id
+        reader = self._reader(record, target, answer)
+        content_type = answer.header(b"content-type") or b""
+        length = answer.content_length
+        if length is not None and length <= HELD_JSON_BYTES and content_type.startswith(b"application/json"):
+            await self._relay_held(record, answer, reader)
+            return
+        keep_length = not target.usage_added
+        headers = answer.client_headers(keep_length=keep_length) + record.headers()
+        if content_type.startswith(b"text/event-stream"):
+            headers.append((b"x-accel-buffering", b"no"))
+        await self._relay_stream(record, answer, reader, headers, length if keep_length else None)
+
+    async def _relay_held(self, record: Record, answer: Answer, reader: Reader | None) -> None:
+        """A JSON body of known, moderate length: whole first, so that its cost can stand in a header."""
+        headers = answer.client_headers(keep_length=True) + record.headers()
+        held: list[bytes] = []
+        try:
+            async for chunk in self._timed_chunks(record, answer):
+                held.append(chunk)  # noqa: PERF401 - what came before a break must still be there
+        except UpstreamError:
+            await record.caller.start(answer.status, headers)
+            await record.caller.write(b"".join(held))
+            raise
+        body = b"".join(held)
+        if reader is not None:
+            reader.feed(body)
+            reader.finish()
+        future = self._hand_over(record, whole=True)
+        if record.billable and record.cost_picousd is not None:
+            headers.append((b"x-lectr-cost-usd", usd_text(record.cost_picousd).encode("ascii")))
+        await self._confirm(future)
+        await record.caller.start(answer.status, headers)
+        await record.caller.end(body)
+
+    async def _relay_stream(
+        self, record: Record, answer: Answer, reader: Reader | None, headers: Headers, length: int | None
+    ) -> None:
+        """Bytes as they come. The row is written before whatever tells the caller that the answer is whole:
+        the last byte of a known length, the format's terminal event, or the end of the message."""
+        caller, seen = record.caller, 0
+        await caller.start(answer.status, headers)
+        async for chunk in self._timed_chunks(record, answer):
+            seen += len(chunk)
+            out = reader.feed(chunk) if reader is not None else chunk
+            if seen == length and reader is not None:
+                out += reader.finish()
+            if seen == length or (reader is not None and reader.terminal):
+                await self._confirm(self._hand_over(record, whole=True))
+            if out:
+                await caller.write(out)
+        rest = reader.finish() if reader is not None else b""
+        await self._confirm(self._hand_over(record, whole=True))
+        await caller.end(rest)
+
+    async def _timed_chunks(self, record: Record, answer: Answer) -> AsyncIterator[bytes]:
+        deadline_ns = record.started_ns + int(self._settings.stream_timeout_s * 1e9)
+        before = time.perf_counter_ns()
+        async for chunk in answer.chunks():
+            now = time.perf_counter_ns()
+            record.upstream_wait_ns += now - before
+            if record.first_byte_ns is None:
+                record.first_byte_ns = now
+            if now > deadline_ns:
+                raise ProviderTimeout("The answer took longer than a stream may.", sent=True)
+            yield chunk
+            before = time.perf_counter_ns()
+
+    def _reader(self, record: Record, target: Target, answer: Answer) -> Reader | None:
+        if (answer.header(b"content-encoding") or b"identity").lower() not in (b"identity", b""):
+            record.encoded = True
+            return None
+        reader: Reader | None = None
+        if not 200 <= answer.status < 300:
+            reader = ErrorReader()
+        elif target.format is not None:
+            content_type = (answer.header(b"content-type") or b"").decode("latin-1")
+            reader = reader_for(target.format, content_type=content_type, usage_added=target.usage_added)
+        if reader is not None:
+            record.reply = reader.reply
+        return reader
+
+    def _hand_over(self, record: Record, *, whole: bool) -> "asyncio.Future[None] | None":
+        """Synchronous, and only once: a cancelled request must be able to do it on its way out."""
+        if record.closed:
+            return None
+        record.closed = True
+        entry = build_entry(record, self._catalog.current, whole=whole)
+        record.cost_picousd = entry.cost_picousd
+        return self._ledger.hand_over(entry)
+
+    async def _confirm(self, written: "asyncio.Future[None] | None") -> None:
+        """Wait for the row, but not long; after one miss nobody waits until that row is through."""
+        if written is None or written.done() or self._ledger_slow:
+            return
+        done, _ = await asyncio.wait((written,), timeout=CONFIRM_S)
+        if not done:
+            self._counters.ledger_unconfirmed += 1
+            self._ledger_slow = True
+            written.add_done_callback(self._ledger_answers)
+
+    def _ledger_answers(self, _written: "asyncio.Future[None]") -> None:
+        self._ledger_slow = False

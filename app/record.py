@@ -1,0 +1,172 @@
+"""What is known of one request while it passes, and the ledger row it becomes."""
+
+import time
+from typing import Protocol
+
+from app.catalog.catalog import Catalog
+from app.domain import UNMETERED_ENDPOINTS, Detection, Headers, InboundRequest, LedgerEntry, Outcome, Reply
+from app.errors import ProviderBadResponse, ProviderReset, ProviderTimeout, ProviderUnreachable, UpstreamError
+from app.metering.settle import ENCODED, FREE, Settlement, settle
+from app.upstream.formats import RequestDetail, request_detail
+
+_OUTCOMES: tuple[tuple[type[UpstreamError], Outcome], ...] = (
+    (ProviderUnreachable, Outcome.UNREACHABLE),
+    (ProviderTimeout, Outcome.UPSTREAM_TIMEOUT),
+    (ProviderReset, Outcome.UPSTREAM_RESET),
+    (ProviderBadResponse, Outcome.BAD_RESPONSE),
+)
+
+
+class Caller(Protocol):
+    """The caller's side, as edge gives it."""
+
+    left: bool
+    started: bool
+    waited_ns: int
+
+    def watch(self) -> None: ...
+    async def start(self, status: int, headers: Headers) -> None: ...
+    async def write(self, chunk: bytes) -> None: ...
+    async def end(self, chunk: bytes = b"") -> None: ...
+
+
+class Record:
+    """What is known of one request so far; becomes its row."""
+
+    def __init__(self, request: InboundRequest, caller: Caller, started_ns: int) -> None:
+        self.request = request
+        self.caller = caller
+        self.started_ns = started_ns
+        self.upstream_wait_ns = 0
+        self.first_byte_ns: int | None = None
+        self.detection: Detection | None = None
+        self.reply = Reply()
+        self.status: int | None = None
+        self.outcome: Outcome | None = None
+        self.error_code: str | None = None
+        self.error_source: str | None = None
+        self.provider_request_id: str | None = None
+        self.sent = False
+        self.encoded = False
+        self.closed = False
+        self.wire_format: str | None = None
+        self.cost_picousd: int | None = None
+        self._detail: RequestDetail | None = None
+
+    def mark_sent(self) -> None:
+        """From here on the provider may charge."""
+        self.sent = True
+
+    def read_detail(self) -> RequestDetail:
+        """Prompt bytes and what the request used; first asked for while the provider works."""
+        if self._detail is None:
+            self._detail = request_detail(self.wire_format, self.request.endpoint, self.request.body)
+        return self._detail
+
+    @property
+    def billable(self) -> bool:
+        """True unless the provider takes nothing for it: nothing sent, no 2xx, or an endpoint that is not metered."""
+        if not self.sent or self.request.endpoint in UNMETERED_ENDPOINTS:
+            return False
+        return self.status is None or 200 <= self.status < 300
+
+    def headers(self) -> Headers:
+        """What Lectr adds to every answer that has a row."""
+        added: Headers = [(b"x-lectr-request-id", self.request.id.encode("ascii"))]
+        if self.detection is not None:
+            added.append((b"x-lectr-provider", self.detection.provider.encode("ascii")))
+        return added
+
+    def discard(self) -> None:
+        """This request has no row."""
+        self.closed = True
+
+
+def blame(record: Record, error: UpstreamError) -> None:
+    """Note who broke the request and how."""
+    record.outcome = next(outcome for kind, outcome in _OUTCOMES if isinstance(error, kind))
+    record.error_code = error.code
+    record.error_source = "provider"
+    if not error.sent:
+        record.sent = False
+
+
+def build_entry(record: Record, catalog: Catalog, *, whole: bool) -> LedgerEntry:
+    """The row of a request. `whole` is False where the answer broke off before its end."""
+    request, reply = record.request, record.reply
+    detail = record.read_detail()
+    settlement = _settle(record, catalog, whole=whole)
+    detection, usage, cost = record.detection, settlement.usage, settlement.cost
+    flags = (detection.flags if detection else ()) + (usage.flags if usage else ()) + cost.flags
+    duration_ns = time.perf_counter_ns() - record.started_ns
+    unseen = record.outcome in (Outcome.CLIENT_CLOSED, Outcome.SERVER_SHUTDOWN) and not record.caller.started
+    entry = LedgerEntry(
+        id=request.id,
+        started_at_us=request.started_at_us,
+        finished_at_us=request.started_at_us + duration_ns // 1000,
+        key=request.key.name,
+        provider=detection.provider if detection else None,
+        detected_by=detection.detected_by if detection else None,
+        flags=tuple(dict.fromkeys(flags)),
+        request_model=request.model,
+        response_model=reply.response_model or None,
+        endpoint=request.endpoint,
+        streamed=request.stream,
+        status=None if unseen else record.status,
+        outcome=record.outcome or _outcome(record),
+        error_code=record.error_code or reply.provider_error,
+        error_source=record.error_source or ("provider" if reply.provider_error else None),
+        duration_ms=duration_ns // 1_000_000,
+        overhead_us=max(0, duration_ns - record.upstream_wait_ns - record.caller.waited_ns) // 1000,
+        usage_json=settlement.usage_json,
+        usage_source=settlement.source,
+        service_tier=reply.service_tier,
+        billable=record.billable,
+        cost_picousd=cost.picousd,
+        cost_reason=cost.reason,
+        price_entry=cost.price_entry,
+        feature=request.feature,
+        task=request.task,
+        prompt_bytes=detail.prompt_bytes,
+        used=detail.used,
+        provider_request_id=record.provider_request_id,
+    )
+    if record.first_byte_ns is not None:
+        entry.ttfb_ms = (record.first_byte_ns - record.started_ns) // 1_000_000
+    _add_tokens(entry, settlement)
+    return entry
+
+
+def _settle(record: Record, catalog: Catalog, *, whole: bool) -> Settlement:
+    if not record.billable or record.detection is None:
+        return FREE
+    if record.encoded:
+        return ENCODED
+    return settle(
+        catalog,
+        record.request,
+        record.detection.provider,
+        record.reply,
+        whole=whole and record.reply.provider_error is None,
+        prompt_bytes=record.read_detail().prompt_bytes,
+        input_characters=record.read_detail().input_characters,
+    )
+
+
+def _outcome(record: Record) -> Outcome:
+    failed = record.reply.provider_error is not None or record.status is None or record.status >= 400
+    return Outcome.PROVIDER_ERROR if failed else Outcome.OK
+
+
+def _add_tokens(entry: LedgerEntry, settlement: Settlement) -> None:
+    usage = settlement.usage
+    if usage is None:
+        return
+    entry.input_tokens = usage.input_tokens
+    entry.cache_read_input_tokens = usage.cache_read_input_tokens
+    entry.cache_write_5m_input_tokens = usage.cache_write_5m_input_tokens
+    entry.cache_write_1h_input_tokens = usage.cache_write_1h_input_tokens
+    entry.output_tokens = usage.output_tokens
+    entry.reasoning_tokens = usage.reasoning_tokens
+    entry.input_audio_tokens = usage.input_audio_tokens
+    entry.output_audio_tokens = usage.output_audio_tokens
