@@ -1,0 +1,230 @@
+"""Opens the ledger's database: one writing connection, a few reading ones.
+
+Work is a plain function of a SQLAlchemy `Connection`: `await database.write(work)` runs it in one transaction of the
+only writing connection, `await database.read(work)` in a snapshot. A write that has begun is never cut in half by a
+cancelled caller. What is special to SQLite stands here and in `sqlite_files` alone.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app.errors import LectrError, LedgerError
+from app.ledger.schema import prepare_schema
+from app.ledger.sqlite_files import FileLock, make_private_file, path_of
+from app.settings import Settings
+
+T = TypeVar("T")
+Work = Callable[[sa.Connection], T]
+
+BUSY_TIMEOUT_MS = 5000
+READERS = 4
+WRITE_ATTEMPTS = 4
+CHECKPOINT_PAGES = 1000
+_DATA_ERRORS = (
+    sa.exc.IntegrityError,
+    sa.exc.DataError,
+    sa.exc.InterfaceError,
+    sa.exc.ProgrammingError,
+    OverflowError,
+    ValueError,
+    TypeError,
+)
+
+
+def is_data_error(error: BaseException) -> bool:
+    """True if the same write would fail again whatever the state of disk and locks: the data itself is refused."""
+    return isinstance(error, _DATA_ERRORS)
+
+
+class Database:
+    """The open ledger. `path` is the SQLite file, `epoch` counts how often the file had to be opened anew."""
+
+    def __init__(self, url: str, path: Path) -> None:
+        self.dialect = "sqlite"
+        self.path: Path | None = path
+        self.epoch = 0
+        self._url = url
+        self._file = path
+        self._writing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._users = FileLock(path.with_name(path.name + ".lock"))
+        self._checkpoints = FileLock(path.with_name(path.name + ".checkpoint-lock"))
+        self._writer: AsyncEngine
+        self._readers: AsyncEngine
+        self._inode = (0, 0)
+
+    async def open(self) -> None:
+        """Create or migrate the file and connect. Raises LedgerError."""
+        if not self._users.take(shared=True, wait_s=2.0):
+            raise LedgerError(f"{self._file} is being restored by another process; try again when that has ended")
+        try:
+            await self._connect()
+        except BaseException:
+            self._users.release()
+            raise
+
+    async def _connect(self) -> None:
+        await prepare_schema(self._file)
+        self._writer = self._engine(1, ())
+        self._readers = self._engine(READERS, ("PRAGMA query_only=ON",))
+        stat = self._file.stat()
+        self._inode = (stat.st_dev, stat.st_ino)
+
+    def _engine(self, size: int, pragmas: Iterable[str]) -> AsyncEngine:
+        engine = create_async_engine(
+            self._url,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=30,
+            hide_parameters=True,
+            connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
+        )
+        begin = "BEGIN" if pragmas else "BEGIN IMMEDIATE"
+
+        def connected(connection: DBAPIConnection, _record: object) -> None:
+            cursor = connection.cursor()
+            for pragma in (
+                "PRAGMA journal_mode=WAL",
+                f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
+                "PRAGMA foreign_keys=ON",
+                "PRAGMA synchronous=FULL",
+                "PRAGMA wal_autocheckpoint=0",
+                "PRAGMA cache_size=-8000",
+                *pragmas,
+            ):
+                cursor.execute(pragma)
+            cursor.close()
+
+        def begun(connection: sa.Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        sa.event.listen(engine.sync_engine, "connect", connected)
+        sa.event.listen(engine.sync_engine, "begin", begun)
+        return engine
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` in one transaction and return what it returns. Raises LedgerError when the database refuses.
+
+        Only an error that waiting can mend is tried again, so `work` must not keep anything from a failed run.
+        """
+        for attempt in range(WRITE_ATTEMPTS):
+            try:
+                return await self.write_once(work)
+            except sa.exc.OperationalError as error:
+                if attempt + 1 == WRITE_ATTEMPTS:
+                    raise LedgerError(f"the ledger could not be written: {error.orig}") from error
+                await asyncio.sleep(0.1 * 2**attempt)
+            except sa.exc.SQLAlchemyError as error:
+                raise LedgerError(f"the ledger refused a change: {_reason(error)}") from error
+        raise AssertionError("the loop above returns or raises")
+
+    async def write_once(self, work: Work[T]) -> T:
+        """As `write`, but every error of the database comes through as it is, at the first attempt."""
+        task = asyncio.ensure_future(self._write(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    def _forget(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _write(self, work: Work[T]) -> T:
+        async with self._writing:
+            await self._follow_file()
+            async with self._writer.connect() as connection:
+                await self._take_checkpoints(connection.sync_connection)
+                async with connection.begin():
+                    return await connection.run_sync(work)
+
+    async def read(self, work: Work[T]) -> T:
+        """Run `work` on one snapshot of the data. Raises LedgerError when the database cannot be read."""
+        try:
+            async with self._readers.connect() as connection, connection.begin():
+                return await connection.run_sync(work)
+        except sa.exc.SQLAlchemyError as error:
+            raise LedgerError(f"the ledger could not be read: {_reason(error)}") from error
+
+    async def _follow_file(self) -> None:
+        """Open the file anew if it was deleted or replaced: SQLite would go on and write into the deleted one."""
+        try:
+            stat = self._file.stat()
+            found = (stat.st_dev, stat.st_ino)
+        except OSError:
+            found = (0, 0)
+        if found == self._inode:
+            return
+        await self._disconnect()
+        self.epoch += 1
+        await self._connect()
+
+    async def _take_checkpoints(self, connection: sa.Connection | None) -> None:
+        """Only one process at a time moves the WAL into the file; whoever finds the duty free takes it over."""
+        if self._checkpoints.held or connection is None or not self._checkpoints.take():
+            return
+        driver = connection.connection.driver_connection
+        if driver is not None:
+            await driver.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+
+    async def _disconnect(self) -> None:
+        await self._readers.dispose()
+        await self._writer.dispose()
+        self._checkpoints.release()
+
+    async def close(self) -> None:
+        """Wait for writes that have begun, then close all connections."""
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+        await self._disconnect()
+        self._users.release()
+
+
+def _reason(error: sa.exc.SQLAlchemyError) -> str:
+    """What went wrong, without the statement's values."""
+    return str(getattr(error, "orig", None) or type(error).__name__)
+
+
+async def open_database(settings: Settings) -> Database:
+    """Open the ledger of these settings, creating folder and tables where they are missing.
+
+    Raises LedgerError with what to do when the folder cannot be used, the file is no ledger or belongs to a newer,
+    incompatible version.
+    """
+    path = path_of(settings)
+    try:
+        make_private_file(path)
+        database = Database(f"sqlite+aiosqlite:///{path}", path)
+        await database.open()
+    except LectrError:
+        raise
+    except (OSError, sqlite3.Error, sa.exc.SQLAlchemyError) as error:
+        raise LedgerError(
+            f"the ledger {path} cannot be opened ({_text(error)}); check that its folder exists, belongs to the user "
+            "Lectr runs as and has free space, or set LECTR_DATA_DIR"
+        ) from error
+    return database
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return _reason(error) if isinstance(error, sa.exc.SQLAlchemyError) else str(error)
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings) -> Any:
+    """`open_database` as a context that closes what it opened."""
+    database = await open_database(settings)
+    try:
+        yield database
+    finally:
+        await database.close()

@@ -1,0 +1,23 @@
+"""Alembic's entry: one connection, one transaction, for the file that `migrate` names."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import context
+
+engine = sa.create_engine(context.config.get_main_option("sqlalchemy.url") or "", poolclass=sa.NullPool)
+
+
+@sa.event.listens_for(engine, "connect")
+def _no_implicit_begin(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+
+
+@sa.event.listens_for(engine, "begin")
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+with engine.begin() as opened:
+    context.configure(connection=opened, transactional_ddl=True)
+    context.run_migrations()

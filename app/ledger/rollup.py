@@ -1,0 +1,143 @@
+"""Daily sums per group of requests, written in the same transaction as the rows.
+
+A calendar is one way to cut time into days: 0 is UTC, another one the reporting zone where that is not UTC. Sums
+must stay below 2^63 in every database, so money is kept as two halves of 32 bits, and what a batch has of tokens
+beyond 32 bits goes to `rollup_carry`, which is empty in honest life. `*_most` and `*_least` are bounds that reports
+use to leave out whole groups of a day; a price changed later may leave them wider than needed, never narrower.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.ledger.clock import day_reader
+from app.ledger.dialects import insert_merging, positional
+from app.ledger.histogram import BUCKETS, bucket_of
+from app.ledger.tables import HISTOGRAM_COLUMNS, TOKEN_COLUMNS, calendars, rollup, rollup_carry
+
+LOW_BITS = 32
+LOW_MASK = 2**LOW_BITS - 1
+KEY_COLUMNS = ("calendar", "day", "group_id")
+BOUND_COLUMNS = ("cost_most", "cost_least", "duration_most", "duration_least")
+SUM_COLUMNS = ("requests", "cost_high", "cost_low", *TOKEN_COLUMNS, *HISTOGRAM_COLUMNS)
+ROLLUP_COLUMNS = (*KEY_COLUMNS, *SUM_COLUMNS, *BOUND_COLUMNS)
+CARRY_COLUMNS = (*KEY_COLUMNS, *TOKEN_COLUMNS)
+NO_COST = -1
+"""Stands for an unknown cost among the bounds: it ranks below 0."""
+_TOKENS_AT = 1
+_HISTOGRAM_AT = _TOKENS_AT + len(TOKEN_COLUMNS) + 1
+
+Calendars = Sequence[tuple[int, str, int]]
+
+
+class Counted:
+    """What one row adds to its group of a day: `moment_us` is its id's, `sign` is -1 to take it out again."""
+
+    __slots__ = ("cost", "duration_ms", "group_id", "moment_us", "sign", "tokens")
+
+    def __init__(
+        self,
+        group_id: int,
+        moment_us: int,
+        cost: int | None,
+        duration_ms: int,
+        tokens: Sequence[int | None],
+        sign: int = 1,
+    ) -> None:
+        self.group_id = group_id
+        self.moment_us = moment_us
+        self.cost = cost
+        self.duration_ms = duration_ms
+        self.tokens = tokens
+        self.sign = sign
+
+
+def _zeros() -> list[int]:
+    return [0] * (_HISTOGRAM_AT + BUCKETS) + [NO_COST, 2**63 - 1, -1, 2**63 - 1]
+
+
+def aggregate(rows: Iterable[Counted], open_calendars: Calendars) -> dict[tuple[int, int, int], list[int]]:
+    """Sums per (calendar, day, group): requests, tokens, cost, histogram, then the four bounds."""
+    readers = [(number, day_reader(zone), first) for number, zone, first in open_calendars]
+    sums: dict[tuple[int, int, int], list[int]] = {}
+    for row in rows:
+        for number, read_day, first in readers:
+            day = read_day(row.moment_us)
+            if day < first:
+                continue
+            key = (number, day, row.group_id)
+            into = sums.get(key)
+            if into is None:
+                into = sums[key] = _zeros()
+            _add(into, row)
+    return sums
+
+
+def _add(into: list[int], row: Counted) -> None:
+    sign = row.sign
+    into[0] += sign
+    for index, value in enumerate(row.tokens, _TOKENS_AT):
+        if value:
+            into[index] += sign * value
+    cost = row.cost
+    if cost:
+        into[_HISTOGRAM_AT - 1] += sign * cost
+    into[_HISTOGRAM_AT + bucket_of(row.duration_ms)] += sign
+    if sign < 0:
+        return
+    ranked = NO_COST if cost is None else cost
+    most, least, longest, shortest = into[-4:]
+    into[-4:] = (
+        max(most, ranked),
+        min(least, ranked),
+        max(longest, row.duration_ms),
+        min(shortest, row.duration_ms),
+    )
+
+
+def read_calendars(connection: sa.Connection) -> list[tuple[int, str, int]]:
+    """(id, zone, first day) of every calendar that is kept; inside a write transaction nobody can change them."""
+    rows = connection.execute(sa.select(calendars.c.id, calendars.c.zone, calendars.c.built_from_day))
+    return [(number, zone, first) for number, zone, first in rows]
+
+
+def _sum(old: Any, new: Any) -> Any:
+    return old + new
+
+
+def _most(old: Any, new: Any) -> Any:
+    return sa.case((new > old, new), else_=old)
+
+
+def _least(old: Any, new: Any) -> Any:
+    return sa.case((new < old, new), else_=old)
+
+
+@lru_cache(maxsize=4)
+def _statements(dialect: sa.Dialect) -> tuple[str, str]:
+    merge = dict.fromkeys(SUM_COLUMNS, _sum)
+    merge |= {"cost_most": _most, "duration_most": _most, "cost_least": _least, "duration_least": _least}
+    into_rollup = insert_merging(dialect.name, rollup, KEY_COLUMNS, merge)
+    into_carry = insert_merging(dialect.name, rollup_carry, KEY_COLUMNS, dict.fromkeys(TOKEN_COLUMNS, _sum))
+    return positional(into_rollup, dialect, ROLLUP_COLUMNS), positional(into_carry, dialect, CARRY_COLUMNS)
+
+
+def add_to_rollup(connection: sa.Connection, sums: dict[tuple[int, int, int], list[int]]) -> None:
+    """Merge aggregated sums into the tables. Runs in a write transaction."""
+    rows: list[tuple[int, ...]] = []
+    carried: list[tuple[int, ...]] = []
+    for key, values in sums.items():
+        tokens = values[_TOKENS_AT : _HISTOGRAM_AT - 1]
+        cost = values[_HISTOGRAM_AT - 1]
+        low = tokens
+        if max(tokens) > LOW_MASK or min(tokens) < -LOW_MASK:
+            low = [value & LOW_MASK for value in tokens]
+            carried.append((*key, *(value >> LOW_BITS for value in tokens)))
+        rows.append((*key, values[0], cost >> LOW_BITS, cost & LOW_MASK, *low, *values[_HISTOGRAM_AT:]))
+    into_rollup, into_carry = _statements(connection.dialect)
+    if rows:
+        connection.exec_driver_sql(into_rollup, rows)
+    if carried:
+        connection.exec_driver_sql(into_carry, carried)
