@@ -139,7 +139,7 @@ class OverridesFile(_Row):
     override: tuple[OverrideRow, ...] = ()
 
 
-_File = TypeVar("_File", bound=_Row)
+_File = TypeVar("_File", bound=msgspec.Struct)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
 _AT = re.compile(r"(?P<problem>.*?) - at `\$\.?(?P<path>[^`]*)`", re.DOTALL)
 _MAX_FILE_BYTES = 4 * 1024 * 1024

@@ -9,6 +9,7 @@ import msgspec
 from app.catalog.assemble import Sources
 from app.catalog.catalog import Catalog
 from app.catalog.files import ModelRow, ModelsFile, OverrideRow, OverridesFile, ProviderRow, convert, read_toml
+from app.catalog.policy import PolicyFile
 from app.catalog.price_list import decode_price_list
 from app.catalog.rules import row_problems
 from app.catalog.schema import MatchClauses, Provider
@@ -29,6 +30,7 @@ def load_catalog(registry_dir: Path) -> Catalog:
 def read_sources(registry_dir: Path) -> Sources:
     """All files of the registry, decoded. Raises RegistryError where one is missing or has the wrong shape."""
     policy = read_toml(registry_dir / "policy.toml", "policy.toml")
+    convert(policy, PolicyFile, "policy.toml")
     return Sources(
         registry_dir=registry_dir,
         providers=read_providers(registry_dir, policy),

@@ -1,9 +1,11 @@
 """What each row of the registry's files must be by itself; the loader stops at the first fault, check lists all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date
 
-from app.catalog.assemble import Sources
+from app.catalog.assemble import Sources, price_layers
 from app.catalog.files import ModelRow, PriceRow
+from app.catalog.layers import Layer
 from app.catalog.names import is_name
 from app.catalog.price_list import tier_problems
 from app.catalog.rates import rate_problems
@@ -35,6 +37,15 @@ def row_problems(sources: Sources) -> Iterator[RegistryError]:
             yield RegistryError("overrides.toml", f"{where}.model", f"{override.model[:40]!r} is no model name")
         for path, problem in _price_problems(where, override.price):
             yield RegistryError("overrides.toml", path, problem)
+        layers = price_layers(sources, (override.provider, override.model))
+        for place, price in enumerate(override.price):
+            if price.until is not None and not _price_on(layers, price.until):
+                path = f"{where}.price[{place}].until"
+                yield RegistryError("overrides.toml", path, f"no price of {override.model} holds on {price.until}")
+
+
+def _price_on(layers: Sequence[Layer], day: date) -> bool:
+    return any(not price.when and price.holds_on(day) for layer in layers for price in layer)
 
 
 def _provider_problems(sources: Sources) -> Iterator[RegistryError]:
