@@ -28,11 +28,15 @@ def base_urls(address: str) -> dict[str, str]:
 
 
 def settings_for_demo(settings: Settings, address: str) -> Settings:
-    """The same settings with every provider at the stand-in, and a key of the box for callers that bring none."""
+    """The same settings with every provider at the stand-in and a key of the box for callers that bring none.
+
+    The ledger lies in the data folder, whatever DATABASE_URL says.
+    """
     urls = base_urls(address)
     return msgspec.structs.replace(
         settings,
         demo=True,
+        database_url="",
         allow_private_upstreams=True,
         openai_base_url=urls["openai"],
         anthropic_base_url=urls["anthropic"],
