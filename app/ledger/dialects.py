@@ -9,16 +9,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 _INSERTS: dict[str, Callable[[sa.Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
-def insert_ignoring(connection: sa.Connection, table: sa.Table, *unique: str) -> Any:
+def insert_ignoring(dialect: sa.Dialect, table: sa.Table, *unique: str) -> Any:
     """An insert that leaves a row alone whose `unique` columns exist already."""
-    return _INSERTS[connection.dialect.name](table).on_conflict_do_nothing(index_elements=list(unique))
+    return _INSERTS[dialect.name](table).on_conflict_do_nothing(index_elements=list(unique))
 
 
 def insert_merging(
-    dialect: str, table: sa.Table, unique: tuple[str, ...], merge: Mapping[str, Callable[[Any, Any], Any]]
+    dialect: sa.Dialect, table: sa.Table, unique: tuple[str, ...], merge: Mapping[str, Callable[[Any, Any], Any]]
 ) -> Any:
     """An insert that, where the row exists, sets each column of `merge` to merge[column](old, new)."""
-    statement = _INSERTS[dialect](table)
+    statement = _INSERTS[dialect.name](table)
     changed = {name: how(table.c[name], statement.excluded[name]) for name, how in merge.items()}
     return statement.on_conflict_do_update(index_elements=list(unique), set_=changed)
 

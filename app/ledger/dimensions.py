@@ -40,7 +40,7 @@ class Dimension:
         absent = {digests[key]: values[key] for key in missing if digests[key] not in found}
         if absent:
             rows = [dict(zip(self._names, (digest, *row), strict=True)) for digest, row in absent.items()]
-            connection.execute(insert_ignoring(connection, self._table, "digest"), rows)
+            connection.execute(insert_ignoring(connection.dialect, self._table, "digest"), rows)
             found |= self._look_up(connection, list(absent))
         return {key: found[digest] for key, digest in digests.items()}
 

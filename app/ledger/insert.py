@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.domain import LedgerEntry
 from app.ledger.database import Database
-from app.ledger.dialects import positional
+from app.ledger.dialects import insert_ignoring, positional
 from app.ledger.dimensions import Dimensions, Key
 from app.ledger.rollup import Counted, add_to_rollup, aggregate, read_calendars
 from app.ledger.rows import ROW_COLUMNS, PackedEntry, pack
@@ -18,6 +18,10 @@ INSERTED_AT_ONCE = 2000
 _DURATION_AT = 3
 _TOKENS = slice(5, 5 + len(TOKEN_COLUMNS))
 _COST_AT = 5 + len(TOKEN_COLUMNS)
+
+
+class KnownRows(Exception):
+    """Some ids of the batch are in the ledger already: begin again and look first."""
 
 
 class Inserted:
@@ -31,7 +35,7 @@ class Inserted:
 
 @lru_cache(maxsize=4)
 def _statement(dialect: sa.Dialect) -> str:
-    return positional(requests.insert(), dialect, ROW_COLUMNS)
+    return positional(insert_ignoring(dialect, requests, "id"), dialect, ROW_COLUMNS)
 
 
 def _existing(connection: sa.Connection, ids: list[bytes]) -> set[bytes]:
@@ -42,11 +46,17 @@ def _existing(connection: sa.Connection, ids: list[bytes]) -> set[bytes]:
     return found
 
 
-def insert_batch(connection: sa.Connection, dimensions: Dimensions, batch: Sequence[PackedEntry]) -> Inserted:
-    """Insert the entries whose ids are new, and add exactly those to the daily sums."""
+def insert_batch(
+    connection: sa.Connection, dimensions: Dimensions, batch: Sequence[PackedEntry], *, look_first: bool = True
+) -> Inserted:
+    """Insert the entries whose ids are new, and add exactly those to the daily sums.
+
+    Without `look_first` all are taken to be new; raises KnownRows, before any sum is changed, if one is not.
+    """
     unique = {packed.id: packed for packed in batch}
-    for known in _existing(connection, list(unique)):
-        del unique[known]
+    if look_first:
+        for known in _existing(connection, list(unique)):
+            del unique[known]
     fresh = list(unique.values())
     if not fresh:
         return Inserted(0, {}, {})
@@ -61,7 +71,9 @@ def insert_batch(connection: sa.Connection, dimensions: Dimensions, batch: Seque
         numbers = packed.numbers
         rows.append((packed.id, group_id, detail_id, *numbers))
         counted.append(Counted(group_id, packed.moment_us, numbers[_COST_AT], numbers[_DURATION_AT], numbers[_TOKENS]))
-    connection.exec_driver_sql(_statement(connection.dialect), rows)
+    inserted = connection.exec_driver_sql(_statement(connection.dialect), rows).rowcount
+    if not look_first and inserted != len(rows):
+        raise KnownRows
     add_to_rollup(connection, aggregate(counted, read_calendars(connection)))
     return Inserted(len(fresh), new_groups, new_details)
 
@@ -69,11 +81,14 @@ def insert_batch(connection: sa.Connection, dimensions: Dimensions, batch: Seque
 async def insert_packed(database: Database, dimensions: Dimensions, batch: Sequence[PackedEntry]) -> int:
     """One batch in one transaction; returns how many rows were new. Database errors come through as they are."""
 
-    def work(connection: sa.Connection) -> Inserted:
+    def work(connection: sa.Connection, *, look_first: bool = False) -> Inserted:
         dimensions.follow(database.epoch)
-        return insert_batch(connection, dimensions, batch)
+        return insert_batch(connection, dimensions, batch, look_first=look_first)
 
-    done = await database.write_once(work)
+    try:
+        done = await database.write_once(work)
+    except KnownRows:
+        done = await database.write_once(lambda connection: work(connection, look_first=True))
     dimensions.groups.remember(done.groups)
     dimensions.details.remember(done.details)
     return done.rows

@@ -119,8 +119,8 @@ def _least(old: Any, new: Any) -> Any:
 def _statements(dialect: sa.Dialect) -> tuple[str, str]:
     merge = dict.fromkeys(SUM_COLUMNS, _sum)
     merge |= {"cost_most": _most, "duration_most": _most, "cost_least": _least, "duration_least": _least}
-    into_rollup = insert_merging(dialect.name, rollup, KEY_COLUMNS, merge)
-    into_carry = insert_merging(dialect.name, rollup_carry, KEY_COLUMNS, dict.fromkeys(TOKEN_COLUMNS, _sum))
+    into_rollup = insert_merging(dialect, rollup, KEY_COLUMNS, merge)
+    into_carry = insert_merging(dialect, rollup_carry, KEY_COLUMNS, dict.fromkeys(TOKEN_COLUMNS, _sum))
     return positional(into_rollup, dialect, ROLLUP_COLUMNS), positional(into_carry, dialect, CARRY_COLUMNS)
 
 
