@@ -1,0 +1,119 @@
+// Lectr's console: keyboard, copy buttons, theme, dialogs. Everything works without this file, slower.
+(() => {
+  "use strict";
+  const find = (selector, root = document) => root.querySelector(selector);
+  const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
+  let going = 0;
+
+  function toast(text) {
+    find(".toast")?.remove();
+    const box = document.createElement("div");
+    box.className = "toast";
+    box.setAttribute("role", "status");
+    box.textContent = text;
+    document.body.append(box);
+    setTimeout(() => box.remove(), 2500);
+  }
+
+  function prepare(root = document) {
+    if (navigator.clipboard) root.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = false; });
+    root.querySelectorAll("[data-confirm]").forEach((form) => { form.dataset.ready = "true"; });
+    const current = find(".places [aria-current]");
+    if (current && current.parentElement.scrollWidth > current.parentElement.clientWidth) {
+      current.parentElement.scrollLeft = current.offsetLeft - 60;
+    }
+  }
+
+  async function copy(button) {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.classList.add("done");
+    toast("Copied");
+    setTimeout(() => button.classList.remove("done"), 1500);
+  }
+
+  function step(by) {
+    const rows = [...document.querySelectorAll(".rows a.row")];
+    if (!rows.length) return;
+    const at = rows.indexOf(document.activeElement);
+    const next = rows[Math.max(0, Math.min(rows.length - 1, at < 0 ? 0 : at + by))];
+    next.focus();
+    next.scrollIntoView({ block: "nearest" });
+  }
+
+  function escape() {
+    const close = find("#panel [data-close]");
+    if (close) return close.click();
+    document.activeElement?.blur();
+  }
+
+  function neighbour(by) {
+    const link = find(by > 0 ? "[data-older]" : "[data-newer]");
+    if (link) link.click();
+    return Boolean(link);
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.key === "Escape" && !find("dialog[open]")) return escape();
+    if (typing(event.target) || find("dialog[open]")) return;
+    if (going && Date.now() - going < 1200) {
+      going = 0;
+      const place = find(`[data-go="${CSS.escape(event.key)}"]`);
+      if (place) { event.preventDefault(); place.click(); }
+      return;
+    }
+    if (event.key === "g") { going = Date.now(); return; }
+    if (event.key === "/") {
+      const search = find("[data-search]");
+      if (search) { event.preventDefault(); search.focus(); search.select(); }
+    } else if (event.key === "j" || event.key === "k") {
+      const by = event.key === "j" ? 1 : -1;
+      if (!neighbour(by)) step(by);
+    } else if (event.key === "?") {
+      find("#shortcuts")?.showModal();
+    }
+  });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (button) { copy(button); return; }
+    const opener = event.target.closest("[data-dialog]");
+    if (opener) { event.preventDefault(); find(opener.dataset.dialog).showModal(); return; }
+    const shut = event.target.closest("[data-close]");
+    if (shut && find("#panel")?.contains(shut)) {
+      event.preventDefault();
+      const open = find(".rows tr.open");
+      find("#panel").replaceChildren();
+      history.pushState({ htmx: true }, "", shut.href);
+      open?.classList.remove("open");
+      find("a.row", open ?? document)?.focus();
+      return;
+    }
+    const menu = find("details.menu[open]");
+    if (menu && !menu.contains(event.target)) menu.open = false;
+  });
+
+  document.addEventListener("submit", (event) => {
+    const themes = event.target.closest("[data-themes]");
+    if (!themes || !event.submitter) return;
+    event.preventDefault();
+    const theme = event.submitter.value;
+    document.documentElement.dataset.theme = theme;
+    document.cookie = `lectr-theme=${theme}; path=/; max-age=31536000; samesite=lax`;
+    themes.querySelectorAll("button").forEach((button) => button.setAttribute("aria-pressed", String(button === event.submitter)));
+  });
+
+  document.addEventListener("htmx:after:swap", (event) => {
+    prepare();
+    const target = event.detail?.ctx?.target;
+    if (target?.id === "panel") {
+      const id = find("#panel [data-request]")?.dataset.request;
+      document.querySelectorAll(".rows tr.open").forEach((row) => row.classList.remove("open"));
+      find(`.rows a.row[data-id="${CSS.escape(id ?? "")}"]`)?.closest("tr").classList.add("open");
+      find("#panel .bill-title")?.focus();
+    }
+  });
+  document.addEventListener("htmx:error", () => toast("Lectr could not be reached. Try again."));
+
+  prepare();
+})();
