@@ -14,7 +14,7 @@ from app.catalog.files import ModelRow, ModelsFile, OverridesFile, ProviderRow, 
 from app.catalog.load import PRICE_LIST, read_sources
 from app.catalog.policy import LEVELS, PolicyFile
 from app.catalog.price_list import MAX_BYTES, PriceList, problems_of
-from app.catalog.rules import row_problems
+from app.catalog.rules import row_problems, until_problems
 from app.domain import TASKS
 from app.errors import RegistryError
 
@@ -35,6 +35,7 @@ def check_registry(registry_dir: Path) -> list[RegistryError]:
     except RegistryError as error:
         return [error]
     return [
+        *until_problems(sources),
         *_overlap_problems(sources),
         *_policy_problems(sources),
         *_fact_problems(sources, catalog),

@@ -1,6 +1,7 @@
 """Reads registry/ into a Catalog. What is wrong in it is said with file and path, and nothing is half loaded."""
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from app.catalog.catalog import Catalog
 from app.catalog.files import ModelRow, ModelsFile, OverrideRow, OverridesFile, ProviderRow, convert, read_toml
 from app.catalog.policy import PolicyFile
 from app.catalog.price_list import decode_price_list
-from app.catalog.rules import row_problems
+from app.catalog.rules import row_problems, until_problems
 from app.catalog.schema import MatchClauses, Provider
 from app.errors import RegistryError
 
@@ -21,7 +22,7 @@ PRICE_LIST = "prices.json"
 def load_catalog(registry_dir: Path) -> Catalog:
     """The catalog of `registry_dir`. Raises RegistryError for the first thing that cannot be used."""
     sources = read_sources(registry_dir)
-    problem = next(row_problems(sources), None)
+    problem = next(chain(row_problems(sources), until_problems(sources)), None)
     if problem is not None:
         raise problem
     return Catalog(sources)
