@@ -111,7 +111,9 @@ class SseSplitter:
             # The LF of a CRLF that was cut in two belongs to the line before.
             self._after_cr = False
             if chunk[:1] == b"\n":
-                if self._keep_raw:
+                if self._raw:
+                    self._raw.append(b"\n")
+                elif self._keep_raw:
                     events.append(Event(None, b"\n"))
                 chunk = chunk[1:]
         if self._at_start:

@@ -5,6 +5,7 @@ whatever has the wrong type is taken as absent.
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -71,17 +72,26 @@ def salvage(head: bytes, tail: bytes) -> dict[str, Any]:
     counters is taken, since every format writes its usage behind its content.
     """
     found: dict[str, Any] = {}
-    usage = _last_value(tail, b'"usage"')
-    if isinstance(usage, dict) and any(key.endswith("_tokens") or key == "seconds" for key in usage):
+    usage = _last_value(tail, b'"usage"', _holds_counters)
+    if usage is not None:
         found["usage"] = usage
     for key in ("model", "service_tier"):
-        value = _last_value(head, f'"{key}"'.encode()) or _last_value(tail, f'"{key}"'.encode())
-        if isinstance(value, str):
+        quoted = f'"{key}"'.encode()
+        value = _last_value(head, quoted, _is_text) or _last_value(tail, quoted, _is_text)
+        if value is not None:
             found[key] = value
     return found
 
 
-def _last_value(text: bytes, key: bytes) -> Any | None:
+def _holds_counters(value: Any) -> bool:
+    return isinstance(value, dict) and any(key.endswith("_tokens") or key == "seconds" for key in value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _last_value(text: bytes, key: bytes, accepted: Callable[[Any], bool]) -> Any | None:
     end = len(text)
     for _ in range(16):
         at = text.rfind(key, 0, end)
@@ -95,6 +105,6 @@ def _last_value(text: bytes, key: bytes) -> Any | None:
             value, _ = _DECODE(after[1:].lstrip().decode("utf-8", "replace"))
         except (ValueError, RecursionError):
             continue
-        if value is not None:
+        if accepted(value):
             return value
     return None

@@ -60,6 +60,7 @@ class ChatReader(AnswerReader):
     """Reads `chat.completion` and `text_completion` answers, streamed or not."""
 
     _seen: _Chunk | None = None
+    _withheld_at_cr = False
 
     def read_event(self, data: bytes, name: bytes) -> None:
         """Learn from one chunk; `data` may be `[DONE]`."""
@@ -97,8 +98,10 @@ class ChatReader(AnswerReader):
 
     def edit_event(self, event: Event) -> bytes:
         """As the client would have got it without `include_usage`: no usage-only chunk, no `"usage":null`."""
+        at_cr, self._withheld_at_cr = self._withheld_at_cr, False
         if event.data is None:
-            return event.raw
+            # The LF of a CRLF that was cut in two shares the fate of its event.
+            return b"" if at_cr and event.raw == b"\n" else event.raw
         self.read_event(event.data, event.name)
         chunk = self._seen
         if chunk is None or chunk.usage is msgspec.UNSET:
@@ -106,7 +109,9 @@ class ChatReader(AnswerReader):
         if chunk.usage is None:
             return without_null_usage(event)
         if chunk.choices == [] and chunk.error is None:
-            return without_data(event)
+            left = without_data(event)
+            self._withheld_at_cr = not left and event.raw.endswith(b"\r")
+            return left
         return event.raw
 
     def _take(self, chunk: _Chunk) -> None:

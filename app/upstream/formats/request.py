@@ -31,7 +31,8 @@ MODEL_NEEDED = frozenset(
 )
 _MODEL_OPTIONAL = frozenset(("responses", "moderations", "images.generations"))
 _KEYS = ("model", "stream", "stream_options")
-_QUOTED_KEYS = tuple(f'"{key}"'.encode() for key in _KEYS)
+# A prefix of all three: how often these occur tells at once that no key can be there twice.
+_KEY_STARTS = (b'"model"', b'"stream')
 # JSON writers escape letters only to hide them: one of the keys spelled so is looked at closely.
 _ESCAPED_LETTER = re.compile(rb"\\u00(?:[46][0-9a-fA-F]|[57][0-9aA]|5[fF])")
 
@@ -98,7 +99,8 @@ def _head_of(body: bytes) -> _Head:
             body.decode("utf-8")
         except UnicodeDecodeError as error:
             raise _rejected(f"The request body is not valid UTF-8 (byte {error.start}).") from None
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper_than(body, MAX_DEPTH):
+    brackets = body.count(b"[") + body.count(b"{")
+    if brackets > MAX_DEPTH and _deeper_than(body, MAX_DEPTH, brackets):
         raise _rejected(f"The request body is nested deeper than {MAX_DEPTH} levels.")
     try:
         head = _DECODE_HEAD(body)
@@ -150,15 +152,17 @@ def _refuse_constant(name: str) -> None:
 def _could_repeat(body: bytes) -> bool:
     if b"\\u00" in body and _ESCAPED_LETTER.search(body):
         return True
-    counts = [body.count(key) for key in _QUOTED_KEYS]
-    if max(counts) < 2:
+    counts = [body.count(start) for start in _KEY_STARTS]
+    if counts[0] < 2 and counts[1] < 2:
         return False
-    # Inside the values of the top level the same words are free; what remains beyond one is a repeated key.
-    values = list(_DECODE_TOP(body).values())
-    return any(
-        count > 1 and count - sum(bytes(value).count(key) for value in values) > 1
-        for key, count in zip(_QUOTED_KEYS, counts, strict=True)
-    )
+    # Inside the values of the top level the same words are free; what remains must be one of each key.
+    members = _DECODE_TOP(body)
+    values = [bytes(value) for value in members.values()]
+    for start, count in zip(_KEY_STARTS, counts, strict=True):
+        once = sum(f'"{key}"'.encode().startswith(start) for key in members)
+        if count > once and count - sum(value.count(start) for value in values) > once:
+            return True
+    return False
 
 
 def _refuse_repeats(body: bytes) -> None:
@@ -198,13 +202,35 @@ def _form_model(body: bytes, content_type: str) -> tuple[str | None, bool]:
     return _model_of(model), stream in ("true", "1", "yes", "on")
 
 
-def _deeper_than(body: bytes, levels: int) -> bool:
+def _deeper_than(body: bytes, levels: int, brackets: int) -> bool:
     """True if arrays and objects outside of strings are nested deeper than `levels`."""
-    # Without escapes every second part between quotes is structure.
+    if brackets > _MANY_BRACKETS:
+        return _scan_deeper_than(body, levels)
+    try:
+        level = [msgspec.json.decode(body)]
+    except RecursionError:
+        return True
+    except msgspec.MsgspecError:
+        return _scan_deeper_than(body, levels)
+    for _ in range(levels):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node if type(node) is list else ())
+            if type(child) is dict or type(child) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _scan_deeper_than(body: bytes, levels: int) -> bool:
+    # Makes no objects, so that a body of nothing but brackets costs no memory. Without escapes every second part
+    # between quotes is structure.
     structure = b"".join(body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
     depth = 0
     for bracket in structure.translate(_BRACKETS, _NO_BRACKETS):
-        if bracket == 1:
+        if bracket:
             depth += 1
             if depth > levels:
                 return True
@@ -213,5 +239,6 @@ def _deeper_than(body: bytes, levels: int) -> bool:
     return False
 
 
+_MANY_BRACKETS = 10_000
 _BRACKETS = bytes(1 if byte in b"[{" else 0 for byte in range(256))
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")

@@ -19,7 +19,6 @@ _NO_TEXT = frozenset(
         "cache_control", "container_id", "b64_json",
     )
 )  # fmt: skip
-_MAX_DEPTH = 200
 
 _USED_BY_TYPE = {
     "image_url": "images",
@@ -47,28 +46,30 @@ def request_detail(format: str | None, endpoint: str, body: bytes) -> RequestDet
         document = loose_json(body)
         if not isinstance(document, dict):
             return RequestDetail()
-        texts = sum(_text_bytes(document[key], 0) for key in _PROMPT_KEYS if key in document)
+        texts = sum(_text_bytes(document[key]) for key in _PROMPT_KEYS if key in document)
         spoken = text_in(document, "input") if endpoint == "audio.speech" else None
         return RequestDetail(texts, tuple(sorted(_used(document, endpoint))), len(spoken) if spoken else 0)
     except Exception:
         return RequestDetail()
 
 
-def _text_bytes(value: Any, depth: int) -> int:
-    if type(value) is str:
-        if value.isascii():
-            return len(value)
-        return len(value.encode("utf-8", "surrogatepass"))
-    if depth > _MAX_DEPTH:
-        return 0
-    if type(value) is dict:
-        if "data" in value and "media_type" in value and value.get("type") == "text":
-            # Anthropic's plain text document: the one `data` that is a prompt.
-            return _text_bytes(value["data"], depth + 1)
-        return sum(_text_bytes(item, depth + 1) for key, item in value.items() if key not in _NO_TEXT)
-    if type(value) is list:
-        return sum(_text_bytes(item, depth + 1) for item in value)
-    return 0
+def _text_bytes(value: Any) -> int:
+    total = 0
+    nodes = [value]
+    while nodes:
+        node = nodes.pop()
+        if type(node) is str:
+            total += len(node) if node.isascii() else len(node.encode("utf-8", "surrogatepass"))
+        elif type(node) is dict:
+            for key, item in node.items():
+                if key not in _NO_TEXT:
+                    nodes.append(item)
+            if "data" in node and node.get("type") == "text":
+                # Anthropic's plain text document: the one `data` that is a prompt.
+                nodes.append(node["data"])
+        elif type(node) is list:
+            nodes += node
+    return total
 
 
 def _used(document: dict[str, Any], endpoint: str) -> set[str]:
