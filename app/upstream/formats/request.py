@@ -116,7 +116,8 @@ def _head_of(body: bytes) -> _Head:
 def _odd_head(body: bytes) -> _Head:
     # msgspec refuses lone surrogates in strings, which JavaScript sends and providers take.
     try:
-        document = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_Pairs)
+        # Decoded first: from bytes the json module would take a byte order mark, and UTF-16 too.
+        document = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
         raise _rejected("The request body is not valid JSON.") from error
     if not isinstance(document, _Pairs):
