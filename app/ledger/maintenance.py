@@ -1,0 +1,170 @@
+"""Backup and restore of the ledger, and how full it is. For the command line and the self-check."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+
+from app.errors import LedgerError
+from app.ledger.database import Database
+from app.ledger.schema import schema_version
+from app.ledger.sqlite_files import FileLock, make_private_file, path_of
+from app.ledger.tables import groups, keys, ledger_parked, requests, rollup
+from app.ledger.verify import verify_rollup
+from app.settings import Settings
+
+SIDE_FILES = ("", "-wal", "-shm")
+
+
+class LedgerCounts(msgspec.Struct, frozen=True):
+    """How many rows the tables hold and how large the file is, in bytes."""
+
+    requests: int
+    groups: int
+    days_of_groups: int
+    parked: int
+    keys: int
+    bytes: int
+
+
+async def ledger_counts(database: Database) -> LedgerCounts:
+    """Count everything; requests are taken from the daily sums. Raises LedgerError."""
+
+    def work(connection: sa.Connection) -> list[int]:
+        utc = rollup.c.calendar == 0
+        total = connection.execute(sa.select(sa.func.sum(rollup.c.requests)).where(utc)).scalar()
+        tables = (groups, rollup, ledger_parked, keys)
+        counts = [connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in tables]
+        return [int(total or 0), *counts]
+
+    total, described, summed, parked, known = await database.read(work)
+    size = 0 if database.path is None else _size(database.path)
+    return LedgerCounts(total, described, summed, parked, known, size)
+
+
+def _size(path: Path) -> int:
+    size = 0
+    for suffix in SIDE_FILES:
+        with contextlib.suppress(OSError):
+            size += Path(f"{path}{suffix}").stat().st_size
+    return size
+
+
+async def is_empty(database: Database) -> bool:
+    """True if the ledger holds no request at all."""
+    query = sa.select(requests.c.id).limit(1)
+    return await database.read(lambda connection: connection.execute(query).first() is None)
+
+
+async def backup(database: Database, destination: Path) -> None:
+    """Copy the ledger, as it is at this moment, into one new file (0600) while requests go on.
+
+    Raises LedgerError if the destination exists or cannot be written; then nothing is left behind.
+    """
+    if database.path is None:
+        raise LedgerError("this database is backed up with its own tools")
+    try:
+        await asyncio.to_thread(_back_up, database.path, destination)
+    except (OSError, sqlite3.Error) as error:
+        raise LedgerError(f"the backup could not be written to {destination}: {error}") from error
+
+
+def _back_up(source: Path, destination: Path) -> None:
+    if destination.exists():
+        raise LedgerError(f"{destination} exists already; choose another name")
+    partial = destination.with_name(destination.name + ".partial")
+    try:
+        _copy(source, partial)
+        partial.replace(destination)
+    except BaseException:
+        for suffix in ("", "-journal"):
+            with contextlib.suppress(OSError):
+                Path(f"{partial}{suffix}").unlink()
+        raise
+
+
+def _copy(source: Path, target: Path) -> None:
+    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+    with contextlib.closing(sqlite3.connect(source, timeout=5)) as reading:
+        reading.execute("PRAGMA query_only=ON")
+        reading.execute("PRAGMA wal_autocheckpoint=0")
+        with contextlib.closing(sqlite3.connect(target)) as writing:
+            reading.backup(writing, pages=-1)
+            writing.execute("PRAGMA journal_mode=DELETE")
+            _check_file(writing, target)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _check_file(connection: sqlite3.Connection, file: Path) -> None:
+    found = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if found is None or found[0] != "ok":
+        raise LedgerError(f"{file} is damaged: {found[0] if found else 'no answer'}")
+
+
+async def restore(file: Path, settings: Settings) -> LedgerCounts:
+    """Put a backup in the place of the ledger, after proving that it is whole; returns what it holds.
+
+    What was there is kept beside it as `lectr.db.before-restore`. Raises LedgerError, with everything as it was, if
+    a server is running, or the file is no ledger, damaged, too new, or its sums are not those of its rows.
+    """
+    target = path_of(settings)
+    lock = FileLock(target.with_name(target.name + ".lock"))
+    try:
+        await asyncio.to_thread(make_private_file, target)
+        if not lock.take():
+            raise LedgerError(f"{target} is in use; stop Lectr first, then restore")
+        with tempfile.TemporaryDirectory(prefix=".restore-", dir=target.parent) as folder:
+            checked = Path(folder) / "lectr.db"
+            counts = await _checked_copy(file, checked)
+            await asyncio.to_thread(_replace, checked, target)
+    except (OSError, sqlite3.Error) as error:
+        raise LedgerError(f"{file} could not be restored: {error}") from error
+    finally:
+        lock.release()
+    return counts
+
+
+async def _checked_copy(file: Path, copy: Path) -> LedgerCounts:
+    def take() -> None:
+        if not file.is_file():
+            raise LedgerError(f"there is no file {file}")
+        with file.open("rb") as source, open(copy, "xb", opener=_private) as target:
+            shutil.copyfileobj(source, target, 1024 * 1024)
+        if schema_version(copy) is None:
+            raise LedgerError(f"{file} is no Lectr ledger")
+        with contextlib.closing(sqlite3.connect(copy)) as connection:
+            _check_file(connection, file)
+
+    await asyncio.to_thread(take)
+    database = Database(copy)
+    await database.open()
+    try:
+        wrong = await verify_rollup(database)
+        if wrong:
+            raise LedgerError(f"{file}: its daily sums differ from its rows: {wrong[0]}")
+        return await ledger_counts(database)
+    finally:
+        await database.close()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _replace(checked: Path, target: Path) -> None:
+    for suffix in SIDE_FILES:
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{target}{suffix}").replace(f"{target}.before-restore{suffix}")
+    checked.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
