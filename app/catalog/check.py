@@ -26,11 +26,11 @@ def check_registry(registry_dir: Path) -> list[RegistryError]:
     faults = list(_file_problems(registry_dir))
     if faults:
         return faults
-    sources = read_sources(registry_dir)
-    faults = [*row_problems(sources), *_order_problems(sources), *_price_list_problems(sources.price_list)]
-    if faults:
-        return faults
     try:
+        sources = read_sources(registry_dir)
+        faults = [*row_problems(sources), *_order_problems(sources)]
+        if faults:
+            return faults
         catalog = Catalog(sources)
     except RegistryError as error:
         return [error]
@@ -61,7 +61,7 @@ def _file_problems(registry_dir: Path) -> Iterator[RegistryError]:
         document = (registry_dir / PRICE_LIST).read_bytes()
         if len(document) > MAX_BYTES:
             yield RegistryError(PRICE_LIST, "", f"is larger than {MAX_BYTES:,} bytes")
-        msgspec.json.decode(document, type=PriceList)
+        yield from _price_list_problems(msgspec.json.decode(document, type=PriceList))
     except OSError as error:
         yield RegistryError(PRICE_LIST, "", f"cannot be read: {error.strerror or error}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from app.catalog.policy import PolicyFile, TaskRow, ThresholdRow
 from app.catalog.price_list import TierRow
 from app.errors import RegistryError
 
@@ -180,12 +181,13 @@ def _explained(message: str, file: str) -> RegistryError:
     return RegistryError(file, "", message)
 
 
-def file_shapes() -> tuple[type[_Row], ...]:
-    """Every table of the registry's TOML files, policy.toml aside: what registry/README.md documents."""
-    return (ProviderRow, MatchRow, ModelsFile, ModelRow, LifecycleRow, CapabilitiesRow, DowngradesRow, PriceRow,
-            OverridesFile, OverrideRow)  # fmt: skip
+def file_shapes() -> tuple[type[msgspec.Struct], ...]:
+    """Every table of the registry's TOML files: what registry/README.md documents."""
+    return (
+        ProviderRow, MatchRow, ModelsFile, ModelRow, LifecycleRow, CapabilitiesRow, DowngradesRow, PriceRow, TierRow,
+        OverridesFile, OverrideRow, PolicyFile, TaskRow, ThresholdRow,
+    )  # fmt: skip
 
 
 def _known_keys() -> list[str]:
-    shapes: tuple[type[msgspec.Struct], ...] = (*file_shapes(), TierRow)
-    return sorted({field.encode_name for shape in shapes for field in msgspec.structs.fields(shape)})
+    return sorted({field.encode_name for shape in file_shapes() for field in msgspec.structs.fields(shape)})
