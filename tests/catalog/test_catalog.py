@@ -213,12 +213,13 @@ def test_near_names_help_who_mistyped(catalog: Catalog) -> None:
     assert len(catalog.near("gpt-5", limit=2)) == 2
 
 
-def test_a_price_look_up_stays_off_the_request_s_clock(catalog: Catalog) -> None:
-    for conditions in ({}, {"service_tier": "default"}):
-        once = min(
-            timeit.repeat(lambda c=conditions: catalog.price_at("openai", "gpt-4o-2024-08-06", TODAY, c), number=2000)
-        )
-        assert once / 2000 < 15e-6, "the target is 3 us; this bound is for a busy machine"
+@pytest.mark.parametrize("conditions", [{}, {"service_tier": "default"}])
+def test_a_price_look_up_stays_off_the_request_s_clock(catalog: Catalog, conditions: dict[str, str]) -> None:
+    def look_up() -> object:
+        return catalog.price_at("openai", "gpt-4o-2024-08-06", TODAY, conditions)
+
+    once = min(timeit.repeat(look_up, number=2000)) / 2000
+    assert once < 15e-6, "the target is 3 us; this bound is for a busy machine"
 
 
 def test_the_registry_loads_within_the_start_up_budget() -> None:
