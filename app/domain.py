@@ -5,6 +5,7 @@ Each stage takes and returns these and knows no other stage: edge builds an `Inb
 Times are UTC microseconds since the epoch (`*_at_us`), money is whole pico-dollars (`*_picousd`).
 """
 
+import os
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
@@ -28,6 +29,18 @@ def usd_text(picousd: int) -> str:
     whole, rest = divmod(abs(picousd), PICOUSD_PER_USD)
     fraction = f"{rest:012d}".rstrip("0")
     return f"{'-' if picousd < 0 else ''}{whole}{'.' + fraction if fraction else ''}"
+
+
+def new_request_id(started_at_us: int) -> str:
+    """A UUIDv7 whose millisecond is `started_at_us`; the bits after it hold the rest of the microsecond.
+
+    Made by Lectr only: a caller's own id is never taken.
+    """
+    milliseconds, microseconds = divmod(started_at_us, 1000)
+    random = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
+    value = milliseconds << 80 | 0x7000 << 64 | (microseconds << 2) << 64 | 1 << 63 | random
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Outcome(StrEnum):

@@ -107,7 +107,7 @@ class Pipeline:
             provider,
             key,
             self._settings,
-            azure_endpoint=self._team.values.azure_endpoint,
+            azure_endpoint=self._team.values.azure_endpoint or self._settings.azure_endpoint,
             azure_api_version=self._team.values.azure_api_version or self._settings.azure_api_version,
             asks_usage=facts.asks_usage,
             streamed_body=streamed_body,

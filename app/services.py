@@ -18,39 +18,11 @@ from app.ledger.sessions import SessionStore
 from app.ledger.team import TeamStore
 from app.ledger.users import UserStore
 from app.ledger.writer import LedgerWriter
+from app.operations.doctor import DoctorReport
+from app.operations.reprice import RepriceReport
 from app.settings import Settings
 
-
-class DoctorStep(msgspec.Struct, frozen=True):
-    """One thing `doctor` looked at: `ok` None means it was not looked at, and `detail` says why."""
-
-    name: str
-    ok: bool | None
-    detail: str
-
-
-class DoctorReport(msgspec.Struct, frozen=True):
-    """What one tiny request to a provider showed. `expected_cost_usd` was known before it was sent."""
-
-    provider: str
-    model: str
-    expected_cost_usd: str
-    steps: tuple[DoctorStep, ...]
-
-    @property
-    def ok(self) -> bool:
-        """True if every step that was looked at went well."""
-        return all(step.ok is not False for step in self.steps)
-
-
-class RepriceReport(msgspec.Struct, frozen=True):
-    """What a reprice did, or with `dry_run` would do."""
-
-    looked_at: int
-    changed: int
-    cost_before_picousd: int
-    cost_after_picousd: int
-    dry_run: bool
+__all__ = ["DoctorReport", "RepriceReport", "Services"]
 
 
 class Services(msgspec.Struct, kw_only=True):
@@ -69,7 +41,9 @@ class Services(msgspec.Struct, kw_only=True):
     version: str
     counters: Counters
     doctor: Callable[[str], Awaitable[DoctorReport]]
-    """Give a provider id; sends one tiny request with the box's own key."""
+    """Give a provider id; sends one tiny request with the box's own key. Raises NotFoundError."""
+    plan_doctor: Callable[[str], DoctorReport]
+    """What `doctor` would send and what that costs, without sending it."""
     reprice: Callable[[datetime | None, bool, bool], Awaitable[RepriceReport]]
     """(since, all rows and not only the unpriced, dry run)."""
     backup: Callable[[Path | None], Awaitable[Path]]

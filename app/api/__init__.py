@@ -1,0 +1,25 @@
+"""The JSON admin API under /api, for scripts. All of it needs the admin token."""
+
+from litestar import Router
+
+from app.api import catalog, overrides, requests, system, usage
+from app.api.guard import require_token
+
+
+def routes() -> list[Router]:
+    """Every route of the admin API."""
+    handlers = [
+        requests.request_list,
+        requests.request_row,
+        catalog.detect_model,
+        catalog.model_list,
+        catalog.model_detail,
+        catalog.recommendations,
+        overrides.override_list,
+        overrides.override_add,
+        overrides.override_delete,
+        usage.usage,
+        system.self_check,
+        system.openapi,
+    ]
+    return [Router(path="/", route_handlers=handlers, guards=[require_token], tags=["admin"])]

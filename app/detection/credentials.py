@@ -14,8 +14,8 @@ def detect_with_key(catalog: Catalog, request: InboundRequest) -> tuple[Detectio
             shape = detector_of(catalog).shapes.of(key)
             if shape is not None and shape.provider == without.provider and without.detected_by != "default":
                 return _detect(catalog, request, key), key
-    key = keys[0] if keys else None
-    return _detect(catalog, request, key), key
+    first = keys[0] if keys else None
+    return _detect(catalog, request, first), first
 
 
 def _detect(catalog: Catalog, request: InboundRequest, provider_key: str | None) -> Detection:

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from app.domain import MAX_LABEL_CHARACTERS, TASKS, InboundRequest, KeyIdentity
+from app.domain import MAX_LABEL_CHARACTERS, TASKS, InboundRequest, KeyIdentity, new_request_id
 from app.edge.auth import Caller
 from app.edge.client import too_large
-from app.edge.ids import request_id
 from app.edge.paths import OTHER, InboundPath
 from app.errors import RequestRejected
 from app.settings import MEBIBYTE
@@ -23,7 +22,7 @@ def inbound_request(scope: Any, caller: Caller, key: KeyIdentity, started_at_us:
         lowered = task.lower().replace("summarization", "summarisation")
         task = lowered if lowered in TASKS else task
     return InboundRequest(
-        id=request_id(started_at_us),
+        id=new_request_id(started_at_us),
         started_at_us=started_at_us,
         method=scope["method"],
         path=scope["raw_path"].decode("latin-1"),

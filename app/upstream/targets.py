@@ -74,7 +74,7 @@ def upstream_url(
 ) -> str:
     """The full upstream URL. Raises RequestRejected `azure_config_missing` where no endpoint is set."""
     if provider.id == "azure":
-        return _azure_url(request, azure_endpoint or settings.azure_endpoint, azure_api_version)
+        return _azure_url(request, azure_endpoint, azure_api_version)
     base = settings.provider_value(provider.base_url_setting) or provider.base_url
     return _with_query(base + provider.path_prefix + request.path[len("/v1") :], request.query)
 

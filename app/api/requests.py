@@ -1,0 +1,94 @@
+"""`GET /api/requests`: the ledger's rows, page by page or all at once."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+from litestar.response import Stream
+
+from app.api import parameters
+from app.api.failures import BadQuery
+from app.api.rows import ROW_NAMES, RequestRow, csv_line, csv_text, row_of
+from app.ledger.reports import RequestFilter, get_request, list_requests, stream_requests
+from app.services import Services
+
+_FILTERS = ("key", "provider", "model", "feature", "task", "status", "outcome", "since", "until")
+_NAMES = (*_FILTERS, "limit", "after", "format")
+
+
+class RequestList(msgspec.Struct):
+    """One page, newest first; `next` goes into `after` for the next one and is null on the last."""
+
+    requests: list[RequestRow]
+    next: str | None
+
+
+@get("/api/requests")
+async def request_list(
+    request: parameters.Query,
+    services: NamedDependency[Services],
+    key: FromQuery[str | None] = None,
+    provider: FromQuery[str | None] = None,
+    model: FromQuery[str | None] = None,
+    feature: FromQuery[str | None] = None,
+    task: FromQuery[str | None] = None,
+    status: FromQuery[str | None] = None,
+    outcome: FromQuery[str | None] = None,
+    since: FromQuery[str | None] = None,
+    until: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 100,
+    after: FromQuery[str | None] = None,
+    format: FromQuery[str] = "json",
+) -> Response[Any]:
+    """Rows of the ledger, newest first; `format=ndjson` or `csv` streams all that match."""
+    parameters.only(request, _NAMES)
+    wanted = RequestFilter(
+        key=key,
+        provider=provider,
+        model=model,
+        feature=feature,
+        task=task,
+        status=parameters.status(status),
+        outcome=outcome,
+        since_us=parameters.moment_us("since", since),
+        until_us=parameters.moment_us("until", until),
+    )
+    if format in ("ndjson", "csv"):
+        return _export(services, wanted, format)
+    if format != "json":
+        raise BadQuery(f"format is {format!r}; it may be json, ndjson or csv.")
+    try:
+        page = await list_requests(services.database, wanted, limit=parameters.limit(limit), after=after)
+    except ValueError as error:
+        raise BadQuery(str(error)) from None
+    return Response(RequestList([row_of(entry) for entry in page.entries], page.next))
+
+
+@get("/api/requests/{request_id:str}")
+async def request_row(
+    request: parameters.Query, services: NamedDependency[Services], request_id: FromPath[str]
+) -> RequestRow:
+    """One row by its id."""
+    parameters.only(request, ())
+    return row_of(await get_request(services.database, request_id))
+
+
+def _export(services: Services, wanted: RequestFilter, format: str) -> Response[Any]:
+    lines = _csv(services, wanted) if format == "csv" else _ndjson(services, wanted)
+    kind = "text/csv; charset=utf-8" if format == "csv" else "application/x-ndjson"
+    headers = {"content-disposition": f'attachment; filename="lectr-requests.{format}"'}
+    return Stream(lines, media_type=kind, headers=headers)
+
+
+async def _ndjson(services: Services, wanted: RequestFilter) -> AsyncIterator[bytes]:
+    async for entries in stream_requests(services.database, wanted):
+        yield b"".join(msgspec.json.encode(row_of(entry)) + b"\n" for entry in entries)
+
+
+async def _csv(services: Services, wanted: RequestFilter) -> AsyncIterator[bytes]:
+    yield csv_text([list(ROW_NAMES)]).encode()
+    async for entries in stream_requests(services.database, wanted):
+        yield csv_text([csv_line(row_of(entry)) for entry in entries]).encode()

@@ -1,0 +1,179 @@
+"""create_app(): the only place where things are built and joined.
+
+Everything is built when the server starts, nothing at import. Tests replace one object: the httpx transport.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+from litestar import Litestar, Request, Response, get
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+
+from app import api, console
+from app.api.failures import api_error
+from app.catalog.catalog import Catalog, CatalogHolder
+from app.catalog.load import load_catalog
+from app.console.caller import is_https
+from app.console.failures import error_page
+from app.console.security import CONSOLE_HEADERS, HSTS_HEADER
+from app.domain import Counters
+from app.edge.error_bodies import error_body
+from app.edge.health import health
+from app.edge.outer import App, Outer
+from app.edge.refusals import not_found
+from app.edge.routes import ProgramRoute, make_route
+from app.errors import RegistryError
+from app.ledger.changes import TEAM, ChangeFeed
+from app.ledger.clock import now_us
+from app.ledger.database import open_database
+from app.ledger.keys import KeyStore
+from app.ledger.sessions import SessionStore
+from app.ledger.team import TeamStore
+from app.ledger.users import UserStore
+from app.ledger.writer import LedgerWriter
+from app.operations.box import kept_secret, make_backup
+from app.operations.doctor import Doctor
+from app.operations.reprice import Reprice
+from app.pipeline import Pipeline
+from app.services import Services
+from app.settings import Settings
+from app.upstream.client import UpstreamClient
+from app.upstream.transport import PooledTransport
+
+log = logging.getLogger("lectr")
+
+REGISTRY_DIR = Path(__file__).resolve().parents[1] / "registry"
+VERSION = "0.1.0"
+_PROGRAM_PATHS = ("/openai/", "/v1", "/chat/", "/completions", "/responses", "/embeddings", "/messages")
+
+
+def create_app(
+    settings: Settings,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    clock: Callable[[], int] = now_us,
+    registry_dir: Path = REGISTRY_DIR,
+) -> App:
+    """The whole of Lectr as one ASGI application.
+
+    Raises RegistryError for a registry that is wrong; a database that cannot be opened fails at start-up (LedgerError).
+    """
+    catalog = load_catalog(registry_dir)
+    route = ProgramRoute()
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with running(settings, catalog, transport, clock) as (services, pipeline):
+            app.state.services = services
+            route.services, route.pipeline = services, pipeline
+            yield
+            services.draining = True
+
+    def services_of(state: State) -> Services:
+        return state.services  # type: ignore[no-any-return]
+
+    litestar = Litestar(
+        route_handlers=[make_route(route), _health, *api.routes(), *console.routes()],
+        dependencies={"services": Provide(services_of, sync_to_thread=False)},
+        exception_handlers={HTTPException: _failure, Exception: _failure},
+        lifespan=[lifespan],
+        logging_config=None,
+        debug=False,
+        openapi_config=OpenAPIConfig(title="Lectr", version=VERSION, path="/api/docs", render_plugins=[]),
+    )
+    marks = {"x-lectr-demo": "1"} if settings.demo else {}
+    return Outer(litestar, CONSOLE_HEADERS, HSTS_HEADER, lambda scope: is_https(Request(scope), settings), marks)
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    catalog: Catalog,
+    transport: httpx.AsyncBaseTransport | None = None,
+    clock: Callable[[], int] = now_us,
+) -> AsyncIterator[tuple[Services, Pipeline]]:
+    """Everything that runs while Lectr runs, without the web: the CLI uses it too. Raises LedgerError."""
+    database = await open_database(settings)
+    feed = ChangeFeed(database)
+    holder = CatalogHolder(catalog)
+    keys, team = KeyStore(database, feed), TeamStore(database, feed)
+    ledger = LedgerWriter(database, lambda: team.values.reporting_zone)
+    counters = Counters()
+    upstream = UpstreamClient(transport or PooledTransport(allow_private=settings.allow_private_upstreams), settings)
+    pipeline = Pipeline(settings, holder, ledger, team, upstream, counters, clock)
+    doctor = Doctor(settings, holder, pipeline, clock)
+
+    async def refresh_catalog() -> None:
+        newest = catalog
+        try:
+            if team.price_list is not None:
+                newest = catalog.with_price_list(team.price_list)
+        except RegistryError as error:
+            log.warning("the imported price list is not used: %s", error)
+        try:
+            holder.current = newest.with_overrides(team.overrides)
+        except RegistryError as error:
+            # What was in force stays in force: no override may stop traffic.
+            log.error("the team's prices are not in force: %s", error)
+
+    services = Services(
+        settings=settings,
+        catalog=holder,
+        database=database,
+        ledger=ledger,
+        keys=keys,
+        users=UserStore(database),
+        sessions=SessionStore(database),
+        team=team,
+        admin_token=settings.admin_token or kept_secret(settings.data_dir, "admin-token"),
+        secret=(settings.secret or kept_secret(settings.data_dir, "secret")).encode(),
+        version=VERSION,
+        counters=counters,
+        doctor=doctor.examine,
+        plan_doctor=doctor.plan,
+        reprice=Reprice(database, holder).run,
+        backup=lambda path: make_backup(database, settings.data_dir, path, clock()),
+        refresh_catalog=refresh_catalog,
+        clock=clock,
+        started_at_us=clock(),
+    )
+    await keys.load()
+    await team.load()
+    await refresh_catalog()
+    feed.subscribe(TEAM, refresh_catalog)
+    ledger.start()
+    feed.start()
+    try:
+        yield services, pipeline
+    finally:
+        await upstream.close()
+        await ledger.stop()
+        await feed.stop()
+        await database.close()
+
+
+@get("/health", sync_to_thread=False)
+def _health(state: State) -> Response[dict[str, Any]]:
+    status, document = health(state.services)
+    return Response(document, status_code=status)
+
+
+def _failure(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """404, 405, 500 and the rest, in the form that fits whoever asked."""
+    path = request.scope["path"]
+    if path.startswith("/api/"):
+        return api_error(request, error)
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if status in (404, 405) and (path.startswith(_PROGRAM_PATHS) or not wants_page):
+        base = f"{request.url.scheme}://{request.headers.get('host', 'HOST:PORT')}"
+        body = error_body(not_found(path, base), path)
+        return Response(body, status_code=404, media_type="application/json")
+    return error_page(request, error)

@@ -1,0 +1,66 @@
+"""What stands around the whole application: headers on every answer, HEAD, and nothing but HTTP.
+
+Litestar's own middleware does not see its 404, 405 and exception answers, so this wraps the app.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from app.edge.client import Message, Receive, Send
+
+App = Callable[[Any, Receive, Send], Awaitable[None]]
+
+
+class Outer:
+    """`headers` go on every answer outside `/v1/`; `secure_header` on those of requests that came by https."""
+
+    def __init__(
+        self,
+        app: App,
+        headers: Mapping[str, str],
+        secure_header: tuple[str, str],
+        is_https: Callable[[Any], bool],
+        marks: Mapping[str, str],
+    ) -> None:
+        self._app = app
+        self._headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+        self._secure = (secure_header[0].encode("ascii"), secure_header[1].encode("ascii"))
+        self._is_https = is_https
+        self._marks = [(name.encode("ascii"), value.encode("ascii")) for name, value in marks.items()]
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        programs = scope["raw_path"].startswith(b"/v1/")
+        if programs and not self._marks:
+            await self._app(scope, receive, send)
+            return
+        added = list(self._marks)
+        if not programs:
+            added += self._headers
+            if self._is_https(scope):
+                added.append(self._secure)
+        head = scope["method"] == "HEAD" and not programs
+        if head:
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, _with_headers(send, added, bodyless=head, fresh=not programs))
+
+
+def _with_headers(send: Send, added: list[tuple[bytes, bytes]], *, bodyless: bool, fresh: bool) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            present = {name for name, _ in headers}
+            headers += [field for field in added if field[0] not in present]
+            if fresh and not any(name == b"cache-control" for name, _ in headers):
+                headers.append((b"cache-control", b"no-store"))
+            message = {**message, "headers": headers}
+        elif bodyless and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return sending
