@@ -44,7 +44,7 @@ def test_names_of_a_provider(provider: str, names: str) -> None:
         "gpt-oss-120b gpt-oss gpt-oss:20b gpt-j-6b gpt-neox-20b my-gpt-4o ft:open-mistral-7b:acme:x:y ft:gpt-oss-20b",
         "o o1x o0 openllama opus oo1 text-curie tts-hd computer-use search moderation gpt gpt4 claude",
         "openai/gpt-4o openai/o3 anthropic/claude-opus-5 google/gemini-2.5-flash x-ai/grok-4 azure/gpt-4o gpt-4o/x",
-        "grok-4 grok-9-fast groq llamafile mixtral-8x22b-instruct mistral-large-3 open-mixtral-8x7b gemma2-9b",
+        "grok-4 grok-9-fast groq llamafile mixtral-8x22b-instruct mistral-large-3 mistral-saba-latest gemma2-9b",
         "us.anthropic.claude-sonnet-5 anthropic.claude-v2:1 global.openai.gpt-6 eu.anthropic.claude-opus-5-5",
         "claude-3-5-haiku@20241022 claude-fable-5:free claude-9:latest gemini-2.0-flash:free gpt-4o:free",
         "llama3.2:3b llama3:latest llama3:instruct llama4:16x17b gemma3:4b gemma-3-4b-it:4b qwen3:0.6b gemma-2b-it",
