@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from app.domain import ExtraPass, Usage
-from app.metering.counters import Counters, as_number, fields_of
+from app.metering.counters import Counters, as_number, fields_of, plain_name
 
 GROQ_MINIMUM_MILLISECONDS = 10_000
 """Groq bills each transcription as ten seconds at least."""
@@ -59,16 +59,7 @@ def _openai(provider: str, endpoint: str, usage: dict[str, Any], searches: int) 
         if hidden > 0:
             completion += hidden
             reasoning = max(reasoning, hidden)
-    if not (into or out):
-        return Usage(
-            input_tokens=read.rest(prompt, cached := min(count(usage, "cached_tokens"), prompt)),
-            cache_read_input_tokens=cached,
-            output_tokens=completion,
-            reasoning_tokens=reasoning,
-            web_searches=searches,
-            flags=read.flags,
-        )
-    cached = count(into, "cached_tokens") if "cached_tokens" in into else count(usage, "cached_tokens")
+    cached = count(into, "cached_tokens") or count(usage, "cached_tokens")
     written_12h = count(into, "cache_write_12h_tokens")
     written = max(count(into, "cache_write_tokens") - written_12h, 0)
     cached_audio = min(count(fields_of(into, "cached_tokens_details"), "audio_tokens"), cached)
@@ -95,7 +86,7 @@ def _openai(provider: str, endpoint: str, usage: dict[str, Any], searches: int) 
 
 def _images(provider: str, endpoint: str, usage: dict[str, Any], searches: int) -> Usage:
     split = _openai(provider, endpoint, usage, searches)
-    if fields_of(usage, "output_tokens_details", "completion_tokens_details"):
+    if split.output_image_tokens or as_number(fields_of(usage, "output_tokens_details").get("text_tokens")) is not None:
         return split
     # An image endpoint that does not say what its output was made an image.
     return Usage(
@@ -158,15 +149,17 @@ def _pass(usage: dict[str, Any], modifiers: dict[str, str], read: Counters) -> U
 def _passes(usage: dict[str, Any], passes: list[Any], read: Counters) -> tuple[tuple[ExtraPass, ...], int | None]:
     extra: list[ExtraPass] = []
     largest: int | None = None
-    geo = {key: value for key, value in _modifiers(usage).items() if key == "inference_geo"}
+    shared = _modifiers(usage)
+    geo = {key: value for key, value in shared.items() if key == "inference_geo"}
     for item in passes:
         if not isinstance(item, dict):
             continue
-        kind = item.get("type")
-        split = _pass(item, {**geo, **_modifiers(item)}, read)
+        kind = plain_name(item.get("type"))
+        model = plain_name(item.get("model"))
+        # A pass of another model runs at that model's usual speed, whatever the main one was asked for.
+        split = _pass(item, {**(shared if model is None else geo), **_modifiers(item)}, read)
         if kind in _EXTRA_PASSES:
-            model = item.get("model")
-            extra.append(ExtraPass(model if isinstance(model, str) and model else None, split))
+            extra.append(ExtraPass(model, split))
         elif kind in _COUNTED_PASSES:
             largest = max(largest or 0, split.total_input_tokens)
         else:
@@ -178,7 +171,7 @@ def _modifiers(usage: dict[str, Any]) -> dict[str, str]:
     return {
         key: value
         for key in ("speed", "inference_geo")
-        if isinstance(value := usage.get(key), str) and value not in ("standard", "global", "not_available", "")
+        if (value := plain_name(usage.get(key))) is not None and value not in ("standard", "global", "not_available")
     }
 
 

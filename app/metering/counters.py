@@ -1,6 +1,7 @@
 """Reads counters out of a provider's usage object, whatever was written there."""
 
 import math
+import re
 from typing import Any
 
 MAX_COUNT = 2**53
@@ -8,6 +9,8 @@ MAX_COUNT = 2**53
 
 CLAMPED = "usage_clamped"
 IMPLAUSIBLE = "implausible_usage"
+
+_NAME = re.compile(r"[A-Za-z0-9_.:/@-]{1,256}")
 
 
 class Counters:
@@ -84,3 +87,10 @@ def fields_of(fields: dict[str, Any], *keys: str) -> dict[str, Any]:
         if isinstance(value, dict):
             return value
     return {}
+
+
+def plain_name(value: Any) -> str | None:
+    """A model id, tier or kind; None if there is none, and `unreadable` for a text that is no such name."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value if _NAME.fullmatch(value) else "unreadable"

@@ -10,17 +10,17 @@ from typing import Any
 
 from app.domain import Reply, Usage
 from app.metering.buckets import split
-from app.metering.counters import MAX_COUNT, as_number
+from app.metering.counters import MAX_COUNT, as_number, plain_name
 
 MAX_BYTES = 8 * 1024
 SEARCHES_KEY = "lectr_web_search_calls"
 CHARACTERS_KEY = "lectr_input_characters"
 
-_NAME = re.compile(r"[A-Za-z0-9_.:/@-]{1,256}")
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TEXT_KEYS = frozenset(("service_tier", "model", "type", "speed", "inference_geo"))
 _MAX_DEPTH = 6
-_MAX_ITEMS = 200
+_MAX_KEYS = 200
+_MAX_ITEMS = 2000
 _COUNTED_PASSES = frozenset(("message", "fallback_message"))
 
 
@@ -62,7 +62,7 @@ def usage_from_json(provider: str, endpoint: str, text: str | None) -> Usage | N
 def _kept(fields: dict[str, Any], depth: int) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in fields.items():
-        if len(kept) >= _MAX_ITEMS or not _KEY.fullmatch(key):
+        if len(kept) >= _MAX_KEYS or not _KEY.fullmatch(key):
             continue
         item = _kept_value(key, value, depth)
         if item is not None:
@@ -77,7 +77,7 @@ def _kept_value(key: str, value: Any, depth: int) -> Any:
         items = [_kept(item, depth + 1) for item in value[:_MAX_ITEMS] if isinstance(item, dict)]
         return items if depth < _MAX_DEPTH and items else None
     if key in _TEXT_KEYS:
-        return value if isinstance(value, str) and _NAME.fullmatch(value) else None
+        return plain_name(value)
     number = as_number(value)
     if number is None:
         return None
