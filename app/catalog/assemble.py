@@ -1,6 +1,7 @@
 """Builds the models of the catalog from what the files, the price list and the team say."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -40,35 +41,48 @@ Name = tuple[str, str]
 
 def build_models(sources: Sources) -> dict[Name, Model]:
     """Every model by name, sorted by provider order, then id. Raises RegistryError for a reference to nothing."""
-    listed = {(model.provider, model.id): model for model in sources.price_list.models}
-    rows = {(provider, row.id): row for provider, rows in sources.models.items() for row in rows}
-    mended: dict[Name, list[LayerPrice]] = {}
-    for override in sources.overrides:
-        prefix = f"overrides:{override.provider}/{override.model}"
-        mended.setdefault((override.provider, override.model), []).extend(_hand_kept(prefix, override.price))
+    facts = _Facts(sources)
     order = {provider: place for place, provider in enumerate(sources.providers)}
-    names = sorted({*listed, *rows, *mended}, key=lambda name: (order.get(name[0], len(order)), name))
-    return {name: _model(name, rows.get(name), listed, mended.get(name, [])) for name in names}
+    names = sorted({*facts.listed, *facts.rows, *facts.mended}, key=lambda name: (order.get(name[0], len(order)), name))
+    return {name: _model(name, facts) for name in names}
 
 
 def price_layers(sources: Sources, name: Name) -> list[list[LayerPrice]]:
     """The layers of one model's prices below the team's own, highest first."""
-    provider, model = name
-    listed = {(entry.provider, entry.id): entry for entry in sources.price_list.models}
-    row = next((row for row in sources.models.get(provider, ()) if row.id == model), None)
-    mended = [
-        price
-        for override in sources.overrides
-        if (override.provider, override.model) == name
-        for price in _hand_kept(f"overrides:{provider}/{model}", override.price)
-    ]
-    return _layers(name, row, listed, mended)
+    return _Facts(sources).layers(name)
 
 
-def _model(name: Name, row: ModelRow | None, listed: Mapping[Name, TokenPrices], mended: Sequence[LayerPrice]) -> Model:
+class _Facts:
+    """What the sources say of each model: its entry in the price list, its row, its overrides."""
+
+    def __init__(self, sources: Sources) -> None:
+        source = sources.price_list.source
+        self.listed = {(entry.provider, entry.id): entry for entry in sources.price_list.models}
+        self.rows = {(provider, row.id): row for provider, rows in sources.models.items() for row in rows}
+        self.mended: dict[Name, list[LayerPrice]] = {}
+        for override in sources.overrides:
+            prefix = f"overrides:{override.provider}/{override.model}"
+            prices = self.mended.setdefault((override.provider, override.model), [])
+            prices.extend(_hand_kept(prefix, override.price))
+        self._source = f"{source.name} {source.version}"
+        self._checked = sources.price_list.generated_on
+
+    def layers(self, name: Name) -> list[list[LayerPrice]]:
+        provider, model = name
+        row = self.rows.get(name)
+        own = list(_hand_kept(f"models:{provider}/{model}", row.price)) if row else []
+        entry = self.listed.get((provider, row.price_of)) if row and row.price_of else self.listed.get(name)
+        if row and row.price_of and entry is None:
+            problem = f"price_of names {row.price_of}, which the price list has not"
+            raise RegistryError(f"models/{provider}.toml", model, problem)
+        generated = list(_generated(entry, self._source, self._checked)) if entry else []
+        return [self.mended.get(name, []), own, generated]
+
+
+def _model(name: Name, facts: _Facts) -> Model:
     provider, model = name
-    entry = listed.get(name)
-    prices = merge_layers(_layers(name, row, listed, mended))
+    row, entry = facts.rows.get(name), facts.listed.get(name)
+    prices = merge_layers(facts.layers(name))
     if row is None:
         return Model(
             provider=provider,
@@ -93,20 +107,7 @@ def _model(name: Name, row: ModelRow | None, listed: Mapping[Name, TokenPrices],
     )
 
 
-def _layers(
-    name: Name, row: ModelRow | None, listed: Mapping[Name, TokenPrices], mended: Sequence[LayerPrice]
-) -> list[list[LayerPrice]]:
-    provider, model = name
-    own = list(_hand_kept(f"models:{provider}/{model}", row.price)) if row else []
-    priced_as = (provider, row.price_of) if row and row.price_of else name
-    if row and row.price_of and priced_as not in listed:
-        raise RegistryError(
-            f"models/{provider}.toml", model, f"price_of names {row.price_of}, which the price list has not"
-        )
-    return [list(mended), own, list(_generated(listed[priced_as])) if priced_as in listed else []]
-
-
-def _generated(entry: TokenPrices) -> Iterator[LayerPrice]:
+def _generated(entry: TokenPrices, source: str, checked: date) -> Iterator[LayerPrice]:
     rows: Sequence[PricePeriod | PriceVariant] = (*entry.prices, *entry.variants)
     for row in rows:
         yield LayerPrice(
@@ -115,7 +116,8 @@ def _generated(entry: TokenPrices) -> Iterator[LayerPrice]:
             starts=row.starts,
             tiers=_tiers(row.tiers),
             when=row.when if isinstance(row, PriceVariant) else {},
-            source="genai-prices",
+            source=source,
+            checked=checked,
         )
 
 

@@ -1,6 +1,5 @@
 """`lectr registry check`: everything that must hold of the registry, each fault with file and path."""
 
-from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +9,7 @@ import msgspec
 from app.catalog.assemble import Sources, build_models
 from app.catalog.catalog import Catalog
 from app.catalog.check_downgrades import downgrade_problems
+from app.catalog.check_matchers import matcher_problems
 from app.catalog.files import ModelRow, ModelsFile, OverridesFile, ProviderRow, convert, read_toml
 from app.catalog.load import PRICE_LIST, read_sources
 from app.catalog.policy import LEVELS, PolicyFile
@@ -37,6 +37,7 @@ def check_registry(registry_dir: Path) -> list[RegistryError]:
     return [
         *until_problems(sources),
         *_overlap_problems(sources),
+        *matcher_problems(sources, build_models(sources)),
         *_policy_problems(sources),
         *_fact_problems(sources, catalog),
         *downgrade_problems(sources, catalog),
@@ -87,7 +88,7 @@ def _price_list_problems(listed: PriceList) -> Iterator[RegistryError]:
 
 
 def _overlap_problems(sources: Sources) -> Iterator[RegistryError]:
-    """A name that two models of a provider claim, or a matcher that two providers have."""
+    """A name that two models of a provider claim."""
     claimed: dict[tuple[str, str], str] = {}
     for model in build_models(sources).values():
         for name in (model.id, *model.aliases):
@@ -96,19 +97,6 @@ def _overlap_problems(sources: Sources) -> Iterator[RegistryError]:
                 where = _place(sources, model.provider, model.id)
                 problem = f"{name} is claimed by {owner} and by {model.id}"
                 yield RegistryError(f"models/{model.provider}.toml", where, problem)
-    matchers: dict[tuple[str, str], str] = {}
-    for provider in sources.providers.values():
-        clauses = {
-            "match.prefixes": provider.match.prefixes,
-            "match.patterns": provider.match.patterns,
-            "key_prefixes": provider.key_prefixes,
-        }
-        for where, values in clauses.items():
-            for value, count in Counter(values).items():
-                owner = matchers.setdefault((where, value), provider.id)
-                if owner != provider.id or count > 1:
-                    other = f"also one of {owner}" if owner != provider.id else "here twice"
-                    yield RegistryError(f"providers/{provider.id}.toml", where, f"{value!r} is {other}")
 
 
 def _policy_problems(sources: Sources) -> Iterator[RegistryError]:

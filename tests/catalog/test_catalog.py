@@ -206,6 +206,13 @@ def test_recorded_text_requests_cost_what_two_price_libraries_say(catalog: Catal
     assert compared >= 90
 
 
+def test_every_price_names_its_source_and_the_day_it_was_checked(catalog: Catalog) -> None:
+    prices = [price for model in catalog.models for price in model.prices]
+    assert len(prices) > 400
+    assert [price.entry for price in prices if not price.source or price.checked is None] == []
+    assert {price.source for price in prices if price.entry.startswith("genai-prices:")} == {"genai-prices 0.2.3"}
+
+
 def test_near_names_help_who_mistyped(catalog: Catalog) -> None:
     assert catalog.near("gpt-4o-mni")[0] == "gpt-4o-mini"
     assert catalog.near("claude-haiku-4.5")[0] == "claude-haiku-4-5"
