@@ -75,10 +75,8 @@ def take_from(folder: Path) -> None:
     for path, entry in lock.items():
         package = folder / entry["package"]
         entry["version"] = json.loads((package / "package.json").read_text())["version"]
-        if names := entry.get("icons"):
-            content = sprite(package, names)
-        else:
-            content = (package / entry["source"]).read_bytes()
+        names = entry.get("icons")
+        content = sprite(package, names) if names else (package / entry["source"]).read_bytes()
         if path.endswith(".gz"):
             content = gzip.compress(content, 9, mtime=0)
         (ROOT / path).write_bytes(content)

@@ -4,7 +4,24 @@ from litestar import Router
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
-from app.console import detect, models, overview, recommendations, request, requests, sign_in, theme
+from app.console import (
+    box,
+    detect,
+    features,
+    keys,
+    model,
+    models,
+    overview,
+    people,
+    prices,
+    providers,
+    recommendations,
+    request,
+    requests,
+    settings,
+    sign_in,
+    theme,
+)
 from app.console.assets import static_file
 from app.console.page import page
 from app.console.session import visitor
@@ -21,9 +38,26 @@ def routes() -> list[ControllerRouterHandler]:
             requests.list_requests,
             request.show_request,
             models.list_models,
+            model.show_model,
             recommendations.show_recommendations,
             detect.show_detect,
             detect.detect_many,
+            features.show_features,
+            settings.show_settings,
+            keys.create_key,
+            keys.revoke_key,
+            providers.set_azure,
+            providers.test_provider,
+            people.add_user,
+            people.delete_user,
+            people.link_user,
+            people.change_password,
+            prices.add_override,
+            prices.delete_override,
+            prices.reprice,
+            box.set_zone,
+            box.set_retention,
+            box.make_backup,
             theme.choose_theme,
         ],
         dependencies={"visitor": Provide(visitor), "page": Provide(page)},

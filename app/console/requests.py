@@ -26,7 +26,7 @@ _HISTOGRAM_WIDTH, _HISTOGRAM_HEIGHT = 600, 44
 
 
 class Link(msgspec.Struct, frozen=True):
-    """A link that is one choice of several: what it says, how many rows are behind it, whether it is the present one."""
+    """One choice of several: what it says, where it leads, whether it is the present one, how many rows it has."""
 
     label: str
     url: str

@@ -3,7 +3,6 @@
 Before a session exists the CSRF token is bound to a random cookie of its own, `lectr-visit`.
 """
 
-import asyncio
 import secrets
 from typing import Any
 
@@ -43,25 +42,13 @@ class SignInView(msgspec.Struct, frozen=True, kw_only=True):
     link: str | None = None
 
 
-class _Door:
-    """What the sign-in routes share: the limit on tries, and that two passwords at most are checked at a time."""
-
-    def __init__(self, services: Services) -> None:
-        self.limit = SignInLimit(services.clock)
-        self.checking = asyncio.Semaphore(2)
-
-
 def routes() -> list[Router]:
     """The sign-in page and sign-out."""
-    doors: dict[int, _Door] = {}
-
-    async def door(services: NamedDependency[Services]) -> _Door:
-        return doors.setdefault(id(services), _Door(services))
-
+    limit = SignInLimit()
     open_routes = Router(
         "/",
         route_handlers=[show, submit, show_link, redeem],
-        dependencies={"door": Provide(door)},
+        dependencies={"limit": Provide(lambda: limit, sync_to_thread=False)},
         include_in_schema=False,
     )
     signed_in = Router(
@@ -82,7 +69,7 @@ async def show(request: AnyRequest, services: NamedDependency[Services]) -> Resp
 
 @post("/sign-in")
 async def submit(
-    request: AnyRequest, services: NamedDependency[Services], door: NamedDependency[_Door]
+    request: AnyRequest, services: NamedDependency[Services], limit: NamedDependency[SignInLimit]
 ) -> Response[Any]:
     """Check name and password; the answer is the same for a name that does not exist."""
     await require_own_form(request, services, _visit(request))
@@ -90,16 +77,15 @@ async def submit(
     name, password = (str(form.get(field, ""))[:_MAX_PASSWORD_CHARACTERS] for field in ("name", "password"))
     view = SignInView(next=local_path(str(form.get("next", "/"))), name=name.strip())
     address = caller.address(request, services.settings)
-    if wait := door.limit.admit(address, view.name):
+    if wait := limit.admit(address, view.name, services.clock()):
         problem = f"Too many tries. Wait {wait} seconds, then try again."
         answer = await _page(request, services, msgspec.structs.replace(view, problem=problem), status=429)
         answer.headers["retry-after"] = str(wait)
         return answer
-    async with door.checking:
-        user = await services.users.check(view.name, password)
+    user = await services.users.check(view.name, password)
     if user is None:
         return await _page(request, services, msgspec.structs.replace(view, problem=_WRONG), status=401)
-    door.limit.forget(address, view.name)
+    limit.forget(address, view.name)
     return await _begin(request, services, user, view.next)
 
 
@@ -111,12 +97,12 @@ async def show_link(request: AnyRequest, services: NamedDependency[Services], to
 
 @post("/sign-in/link/{token:str}")
 async def redeem(
-    request: AnyRequest, services: NamedDependency[Services], door: NamedDependency[_Door], token: FromPath[str]
+    request: AnyRequest, services: NamedDependency[Services], limit: NamedDependency[SignInLimit], token: FromPath[str]
 ) -> Response[Any]:
     """Use the link up and sign its person in."""
     await require_own_form(request, services, _visit(request))
     address = caller.address(request, services.settings)
-    if door.limit.admit(address, f"link from {address}"):
+    if limit.admit(address, f"link from {address}", services.clock()):
         return await _page(request, services, SignInView(problem="Too many tries. Wait a minute."), status=429)
     user = await services.users.redeem_link(token)
     if user is None:

@@ -1,7 +1,6 @@
 """How often a sign-in may be tried: per address and per name, in this process's memory only."""
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
 
 _WINDOW_US = 60_000_000
 _MAX_PER_NAME = 10
@@ -12,13 +11,11 @@ _MAX_REMEMBERED = 10_000
 class SignInLimit:
     """Counts the failed tries of the last minute. A success forgets those of its name and address."""
 
-    def __init__(self, clock: Callable[[], int]) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._tries: OrderedDict[tuple[str, str], deque[int]] = OrderedDict()
 
-    def admit(self, address: str, name: str) -> int:
-        """Count one try. Returns 0 if it may go on, else the seconds to wait."""
-        now = self._clock()
+    def admit(self, address: str, name: str, now: int) -> int:
+        """Count one try at `now` (microseconds). Returns 0 if it may go on, else the seconds to wait."""
         keys = ((("address", address), _MAX_PER_ADDRESS), (("name", name.casefold()), _MAX_PER_NAME))
         waits = [self._wait(key, most, now) for key, most in keys]
         if wait := max(waits):

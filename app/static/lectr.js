@@ -17,7 +17,6 @@
 
   function prepare(root = document) {
     if (navigator.clipboard) root.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = false; });
-    root.querySelectorAll("[data-confirm]").forEach((form) => { form.dataset.ready = "true"; });
     const current = find(".places [aria-current]");
     if (current && current.parentElement.scrollWidth > current.parentElement.clientWidth) {
       current.parentElement.scrollLeft = current.offsetLeft - 60;
@@ -94,6 +93,16 @@
   });
 
   document.addEventListener("submit", (event) => {
+    const careful = event.target.closest("[data-confirm]");
+    const box = find("#confirm");
+    if (careful && box && !careful.dataset.sure) {
+      event.preventDefault();
+      find("p", box).textContent = careful.dataset.confirm;
+      find("[data-yes]", box).onclick = () => { careful.dataset.sure = "1"; box.close(); careful.requestSubmit(); };
+      find("[data-no]", box).onclick = () => box.close();
+      box.showModal();
+      return;
+    }
     const themes = event.target.closest("[data-themes]");
     if (!themes || !event.submitter) return;
     event.preventDefault();
@@ -101,6 +110,7 @@
     document.documentElement.dataset.theme = theme;
     document.cookie = `lectr-theme=${theme}; path=/; max-age=31536000; samesite=lax`;
     themes.querySelectorAll("button").forEach((button) => button.setAttribute("aria-pressed", String(button === event.submitter)));
+    document.dispatchEvent(new Event("lectr:theme"));
   });
 
   document.addEventListener("htmx:after:swap", (event) => {
