@@ -28,7 +28,6 @@ async def build(
     """
     if plan.complete:
         return 0
-    keep_plan(folder, plan)
     entries = sample_entries(catalog, plan.rows, plan.now_us, plan.seed)
     new = done = 0
     while some := list(islice(entries, _AT_ONCE)):

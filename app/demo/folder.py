@@ -34,11 +34,12 @@ def is_demo_folder(folder: Path) -> bool:
     return (folder / _MARK).is_file()
 
 
-def plan_for(folder: Path, rows: int | None, now_us: int) -> Plan:
-    """What to build in this folder: a new plan, or the one it already has.
+def claim_folder(folder: Path, rows: int | None, now_us: int) -> Plan:
+    """What to build in this folder: a new plan, written down here, or the one it already has. Call it before the ledger
+    is opened: a ledger that comes first is taken for a real one.
 
     Raises SettingsError for a folder with a ledger that the demo did not make, and for one whose sample traffic has
-    another number of rows than is asked for now.
+    another number of rows than is asked for now; OSError where the folder cannot be written.
     """
     mark = folder / _MARK
     if not mark.is_file():
@@ -47,7 +48,9 @@ def plan_for(folder: Path, rows: int | None, now_us: int) -> Plan:
                 f"{folder} holds a ledger with real requests, and the demo does not touch it; "
                 "set LECTR_DATA_DIR to a new folder"
             )
-        return Plan(rows or DEFAULT_ROWS, now_us)
+        plan = Plan(DEFAULT_ROWS if rows is None else rows, now_us)
+        keep_plan(folder, plan)
+        return plan
     try:
         plan = msgspec.json.decode(mark.read_bytes(), type=Plan)
     except msgspec.DecodeError:
