@@ -12,12 +12,14 @@ import sqlalchemy as sa
 from app.ledger.clock import day_bounds_us, day_reader, id_floor, id_moment_us
 from app.ledger.database import Database
 from app.ledger.days import COMPLETE
+from app.ledger.facet_sums import LOW_BITS, stored_groups
 from app.ledger.histogram import BUCKETS, DURATION_BOUNDS_MS
-from app.ledger.rollup import LOW_BITS, NO_COST, Calendars, add_to_rollup, read_calendars
+from app.ledger.rollup import NO_COST, Calendars, add_to_rollup, read_calendars
 from app.ledger.schema import UTC_CALENDAR
-from app.ledger.tables import TOKEN_COLUMNS, calendars, requests, rollup, rollup_carry
+from app.ledger.tables import TOKEN_COLUMNS, calendars, facet_sums, requests, rollup, rollup_carry
 
 NOT_BEGUN = 2**31 - 1
+SUM_TABLES = (rollup, rollup_carry, facet_sums)
 _HIGH, _LOW = sa.literal(2**LOW_BITS), sa.literal(2**LOW_BITS)
 
 
@@ -73,7 +75,7 @@ def replace_calendar(connection: sa.Connection, zone: str) -> None:
     known = read_calendars(connection)
     if zone in {name for _, name, _ in known} and (zone != "UTC" or len(known) == 1):
         return
-    for table in (rollup, rollup_carry):
+    for table in SUM_TABLES:
         connection.execute(table.delete().where(table.c.calendar != UTC_CALENDAR))
     connection.execute(calendars.delete().where(calendars.c.id != UTC_CALENDAR))
     if zone != "UTC":
@@ -93,7 +95,7 @@ async def rebuild_rollup(database: Database) -> int:
     """Throw all daily sums away and build them from the rows; returns the number of days. Raises LedgerError."""
 
     def clear(connection: sa.Connection) -> None:
-        for table in (rollup, rollup_carry):
+        for table in SUM_TABLES:
             connection.execute(table.delete())
         connection.execute(calendars.update().values(built_from_day=NOT_BEGUN))
 
@@ -108,10 +110,10 @@ def _build_one_day(connection: sa.Connection) -> int:
     number, zone, first = unfinished[0]
     day = newest_day(connection, zone, first)
     if day is not None:
-        for table in (rollup, rollup_carry):
+        for table in SUM_TABLES:
             connection.execute(table.delete().where(table.c.calendar == number, table.c.day == day))
-        sums = sums_of_day(connection, zone, day)
-        add_to_rollup(connection, {(number, day, group_id): values for group_id, values in sums.items()})
+        sums = {(number, day, group_id): values for group_id, values in sums_of_day(connection, zone, day).items()}
+        add_to_rollup(connection, sums, stored_groups(connection, {group_id for _, _, group_id in sums}))
     moved = calendars.update().where(calendars.c.id == number)
     connection.execute(moved.values(built_from_day=COMPLETE if day is None else day))
     return int(day is not None)

@@ -6,7 +6,7 @@ What a transaction has added is remembered only once it is committed.
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -20,20 +20,28 @@ MAX_REMEMBERED = 20_000
 LOOKED_UP_AT_ONCE = 500
 
 
+class Resolved(NamedTuple):
+    """Rows that were looked up or made: ids by raw values, stored values by id."""
+
+    ids: dict[Key, int]
+    stored: dict[int, Key]
+
+
 class Dimension:
-    """One dimension table: `ids` maps the raw values of an entry to the row's id."""
+    """One dimension table: `ids` maps the raw values of an entry to the row's id, `stored` that to its columns."""
 
     def __init__(self, table: sa.Table, values_of: Callable[[Key], Key]) -> None:
         self._table = table
         self._values_of = values_of
         self._names = [column.name for column in table.c if column.name != "id"]
         self.ids: dict[Key, int] = {}
+        self.stored: dict[int, Key] = {}
 
-    def resolve(self, connection: sa.Connection, keys: Iterable[Key]) -> dict[Key, int]:
-        """Ids of the keys that are not remembered yet, made where missing. Runs in a write transaction."""
+    def resolve(self, connection: sa.Connection, keys: Iterable[Key]) -> Resolved:
+        """The rows of the keys that are not remembered yet, made where missing. Runs in a write transaction."""
         missing = {key for key in keys if key not in self.ids}
         if not missing:
-            return {}
+            return Resolved({}, {})
         values = {key: self._values_of(key) for key in missing}
         digests = {key: hashlib.sha256(msgspec.json.encode(row)).digest()[:16] for key, row in values.items()}
         found = self._look_up(connection, list(digests.values()))
@@ -42,7 +50,8 @@ class Dimension:
             rows = [dict(zip(self._names, (digest, *row), strict=True)) for digest, row in absent.items()]
             connection.execute(insert_ignoring(connection.dialect, self._table, "digest"), rows)
             found |= self._look_up(connection, list(absent))
-        return {key: found[digest] for key, digest in digests.items()}
+        ids = {key: found[digest] for key, digest in digests.items()}
+        return Resolved(ids, {number: values[key] for key, number in ids.items()})
 
     def _look_up(self, connection: sa.Connection, digests: list[bytes]) -> dict[bytes, int]:
         found: dict[bytes, int] = {}
@@ -52,11 +61,17 @@ class Dimension:
             found |= {bytes(digest): number for digest, number in connection.execute(query)}
         return found
 
-    def remember(self, ids: dict[Key, int]) -> None:
-        """Keep ids that are now committed."""
-        if len(self.ids) + len(ids) > MAX_REMEMBERED:
-            self.ids.clear()
-        self.ids.update(ids)
+    def remember(self, resolved: Resolved) -> None:
+        """Keep rows that are now committed."""
+        if len(self.ids) + len(resolved.ids) > MAX_REMEMBERED:
+            self.forget()
+        self.ids.update(resolved.ids)
+        self.stored.update(resolved.stored)
+
+    def forget(self) -> None:
+        """Forget everything."""
+        self.ids.clear()
+        self.stored.clear()
 
 
 class Dimensions:
@@ -70,6 +85,6 @@ class Dimensions:
     def follow(self, epoch: int) -> None:
         """Forget the ids of a file that is gone."""
         if epoch != self._epoch:
-            self.groups.ids.clear()
-            self.details.ids.clear()
+            self.groups.forget()
+            self.details.forget()
             self._epoch = epoch

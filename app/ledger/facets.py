@@ -1,13 +1,16 @@
 """How many requests each value of each filter would give, from the daily sums."""
 
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from app.ledger.database import Database
 from app.ledger.days import calendar_of, day_conditions, days_touched
+from app.ledger.facet_sums import ABSENT, SUMMED_FACETS, status_class
 from app.ledger.filters import FACETS, UNTAGGED, RequestFilter, condition_on, search_condition
-from app.ledger.tables import FREE, PRICED, groups, rollup
+from app.ledger.sums import facet_days, is_plain
+from app.ledger.tables import FREE, PRICED, facet_sums, groups, rollup
 
 MAX_VALUES = 100
 
@@ -20,6 +23,8 @@ async def facets(database: Database, f: RequestFilter) -> dict[str, list[tuple[s
     only) and streamed. The time range is widened to whole days of the reporting zone; an id search counts nothing.
     Raises ValueError with a sentence for a filter that cannot be used.
     """
+    if is_plain(f):
+        return await database.read(partial(_unfiltered, f=f))
     set_on = {name: condition_on(f, name) for name in FACETS}
     set_on = {name: condition for name, condition in set_on.items() if condition is not None}
     always = [condition_on(f, "outcome"), condition_on(f, "endpoint"), search_condition(f)]
@@ -53,7 +58,7 @@ async def facets(database: Database, f: RequestFilter) -> dict[str, list[tuple[s
 def _shown(name: str, value: Any) -> str | None:
     """The value as a filter takes it; None for one that cannot be chosen."""
     if name == "status":
-        return "none" if value is None else f"{value // 100}xx"
+        return status_class(value)
     if name == "priced":
         return None if value == FREE else str(value == PRICED).lower()
     if name == "streamed":
@@ -61,6 +66,29 @@ def _shown(name: str, value: Any) -> str | None:
     if value is None:
         return UNTAGGED if name in ("feature", "task") else None
     return str(value)
+
+
+def _unfiltered(connection: sa.Connection, f: RequestFilter) -> dict[str, list[tuple[str, int]]]:
+    calendar, zone = calendar_of(connection)
+    c = facet_sums.c
+    query = (
+        sa.select(c.facet, c.value, *(sa.func.sum(c[name]) for name in ("requests", "billable", "priced")))
+        .where(*facet_days(calendar, *days_touched(f, zone)))
+        .group_by(c.facet, c.value)
+    )
+    counts: dict[str, dict[str, int]] = {name: {} for name in FACETS}
+    for facet, value, *numbers in connection.execute(query):
+        count, billable, priced = (int(number) for number in numbers)
+        name = SUMMED_FACETS[facet]
+        if name == "provider":
+            for shown, some in (("true", priced), ("false", billable - priced)):
+                counts["priced"][shown] = counts["priced"].get(shown, 0) + some
+        shown_value = {"0": "false", "1": "true"}[value] if name == "streamed" else value
+        if value == ABSENT:
+            shown_value = UNTAGGED if name in ("feature", "task") else ""
+        if shown_value:
+            counts[name][shown_value] = count
+    return {name: _most_first(found) for name, found in counts.items()}
 
 
 def _most_first(found: dict[str, int]) -> list[tuple[str, int]]:

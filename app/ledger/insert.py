@@ -1,5 +1,6 @@
 """Writes a batch of entries: rows, dimensions and daily sums in one transaction, each id once."""
 
+from collections import ChainMap
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from app.domain import LedgerEntry
 from app.ledger.database import Database
 from app.ledger.dialects import insert_ignoring, positional
-from app.ledger.dimensions import Dimensions, Key
+from app.ledger.dimensions import Dimensions, Resolved
 from app.ledger.rollup import Counted, add_to_rollup, aggregate, read_calendars
 from app.ledger.rows import ROW_COLUMNS, PackedEntry, pack
 from app.ledger.tables import TOKEN_COLUMNS, requests
@@ -27,7 +28,7 @@ class KnownRows(Exception):
 class Inserted:
     """What a committed batch has added: how many rows, and the dimension ids to remember."""
 
-    def __init__(self, rows: int, groups: dict[Key, int], details: dict[Key, int]) -> None:
+    def __init__(self, rows: int, groups: Resolved, details: Resolved) -> None:
         self.rows = rows
         self.groups = groups
         self.details = details
@@ -59,22 +60,23 @@ def insert_batch(
             del unique[known]
     fresh = list(unique.values())
     if not fresh:
-        return Inserted(0, {}, {})
+        return Inserted(0, Resolved({}, {}), Resolved({}, {}))
     new_groups = dimensions.groups.resolve(connection, (packed.group for packed in fresh))
     new_details = dimensions.details.resolve(connection, (packed.detail for packed in fresh))
     groups, details = dimensions.groups.ids, dimensions.details.ids
     rows = []
     counted = []
     for packed in fresh:
-        group_id = groups.get(packed.group) or new_groups[packed.group]
-        detail_id = details.get(packed.detail) or new_details[packed.detail]
+        group_id = groups.get(packed.group) or new_groups.ids[packed.group]
+        detail_id = details.get(packed.detail) or new_details.ids[packed.detail]
         numbers = packed.numbers
         rows.append((packed.id, group_id, detail_id, *numbers))
         counted.append(Counted(group_id, packed.moment_us, numbers[_COST_AT], numbers[_DURATION_AT], numbers[_TOKENS]))
     inserted = connection.exec_driver_sql(_statement(connection.dialect), rows).rowcount
     if not look_first and inserted != len(rows):
         raise KnownRows
-    add_to_rollup(connection, aggregate(counted, read_calendars(connection)))
+    stored = ChainMap(new_groups.stored, dimensions.groups.stored)
+    add_to_rollup(connection, aggregate(counted, read_calendars(connection)), stored)
     return Inserted(len(fresh), new_groups, new_details)
 
 

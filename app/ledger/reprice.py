@@ -69,8 +69,8 @@ def _apply(connection: sa.Connection, changes: Sequence[Repriced]) -> int:
         return 0
     dimensions = Dimensions()
     every = [entry for pair in pairs for entry in pair]
-    group_ids = dimensions.groups.resolve(connection, (group_key(entry) for entry in every))
-    detail_ids = dimensions.details.resolve(connection, (detail_key(entry) for entry in every))
+    group_ids, stored = dimensions.groups.resolve(connection, (group_key(entry) for entry in every))
+    detail_ids, _ = dimensions.details.resolve(connection, (detail_key(entry) for entry in every))
     update = requests.update().where(requests.c.id == sa.bindparam("row"))
     update = update.values({name: sa.bindparam(f"new_{name}") for name in ("group_id", "detail_id", "cost_picousd")})
     rows = [
@@ -89,7 +89,7 @@ def _apply(connection: sa.Connection, changes: Sequence[Repriced]) -> int:
         for entry, sign in zip(pair, (-1, 1), strict=True)
     ]
     sums = aggregate(counted, read_calendars(connection))
-    add_to_rollup(connection, sums)
+    add_to_rollup(connection, sums, stored)
     _drop_empty(connection, {day for _, day, _ in sums})
     connection.execute(reprice_log.insert(), [_log_row(entry, new) for entry, new in pairs])
     return len(pairs)

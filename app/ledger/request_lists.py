@@ -15,8 +15,9 @@ from app.ledger.database import Database
 from app.ledger.filters import RequestFilter, group_conditions, id_range, searched_id
 from app.ledger.rows import ENTRY_SELECT, entry_of
 from app.ledger.schema import UTC_CALENDAR
-from app.ledger.tables import requests, rollup
-from app.ledger.time_order import IdRange, after_id, chosen_groups, count_matches, ids_in_time_order
+from app.ledger.sums import read_total
+from app.ledger.tables import requests
+from app.ledger.time_order import IdRange, after_id, count_matches, ids_in_time_order
 from app.ledger.value_order import Place, places_in_value_order
 
 MAX_PAGE = 1000
@@ -163,19 +164,10 @@ async def count_requests(database: Database, f: RequestFilter, at_most: int = 10
         end = id_moment_us(span[1]) // DAY_US
         if searched_id(f) is not None or first >= end:
             return count_matches(connection, conditions, span, at_most)
-        counted = _count_days(connection, conditions, first, end - 1)
+        [counted] = read_total(connection, ("requests",), (UTC_CALENDAR, first, end - 1), f, conditions)
         for edge in ((span[0], id_floor(first * DAY_US)), (id_floor(end * DAY_US), span[1])):
             if counted < at_most and edge[0] < edge[1]:
                 counted += count_matches(connection, conditions, edge, at_most)
         return min(counted, at_most)
 
     return await database.read(work)
-
-
-def _count_days(connection: sa.Connection, conditions: list[Any], first: int, last: int) -> int:
-    query = sa.select(sa.func.sum(rollup.c.requests)).where(
-        rollup.c.calendar == UTC_CALENDAR, rollup.c.day.between(first, last)
-    )
-    if conditions:
-        query = query.where(rollup.c.group_id.in_(chosen_groups(conditions)))
-    return int(connection.execute(query).scalar() or 0)

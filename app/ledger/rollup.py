@@ -6,7 +6,7 @@ beyond 32 bits goes to `rollup_carry`, which is empty in honest life. `*_most` a
 use to leave out whole groups of a day; a price changed later may leave them wider than needed, never narrower.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,11 +14,10 @@ import sqlalchemy as sa
 
 from app.ledger.clock import day_reader
 from app.ledger.dialects import insert_merging, positional
+from app.ledger.facet_sums import LOW_BITS, LOW_MASK, Sums, add_to_facets
 from app.ledger.histogram import BUCKETS, bucket_of
 from app.ledger.tables import HISTOGRAM_COLUMNS, TOKEN_COLUMNS, calendars, rollup, rollup_carry
 
-LOW_BITS = 32
-LOW_MASK = 2**LOW_BITS - 1
 KEY_COLUMNS = ("calendar", "day", "group_id")
 BOUND_COLUMNS = ("cost_most", "cost_least", "duration_most", "duration_least")
 SUM_COLUMNS = ("requests", "cost_high", "cost_low", *TOKEN_COLUMNS, *HISTOGRAM_COLUMNS)
@@ -58,10 +57,10 @@ def _zeros() -> list[int]:
     return [0] * (_HISTOGRAM_AT + BUCKETS) + [NO_COST, 2**63 - 1, -1, 2**63 - 1]
 
 
-def aggregate(rows: Iterable[Counted], open_calendars: Calendars) -> dict[tuple[int, int, int], list[int]]:
+def aggregate(rows: Iterable[Counted], open_calendars: Calendars) -> Sums:
     """Sums per (calendar, day, group): requests, tokens, cost, histogram, then the four bounds."""
     readers = [(number, day_reader(zone), first) for number, zone, first in open_calendars]
-    sums: dict[tuple[int, int, int], list[int]] = {}
+    sums: Sums = {}
     for row in rows:
         for number, read_day, first in readers:
             day = read_day(row.moment_us)
@@ -124,8 +123,11 @@ def _statements(dialect: sa.Dialect) -> tuple[str, str]:
     return positional(into_rollup, dialect, ROLLUP_COLUMNS), positional(into_carry, dialect, CARRY_COLUMNS)
 
 
-def add_to_rollup(connection: sa.Connection, sums: dict[tuple[int, int, int], list[int]]) -> None:
-    """Merge aggregated sums into the tables. Runs in a write transaction."""
+def add_to_rollup(connection: sa.Connection, sums: Sums, groups: Mapping[int, tuple[Any, ...]]) -> None:
+    """Merge aggregated sums into all three tables; `groups` has the stored values of every group in them.
+
+    Runs in a write transaction.
+    """
     rows: list[tuple[int, ...]] = []
     carried: list[tuple[int, ...]] = []
     for key, values in sums.items():
@@ -141,3 +143,4 @@ def add_to_rollup(connection: sa.Connection, sums: dict[tuple[int, int, int], li
         connection.exec_driver_sql(into_rollup, rows)
     if carried:
         connection.exec_driver_sql(into_carry, carried)
+    add_to_facets(connection, sums, groups)

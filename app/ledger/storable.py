@@ -15,5 +15,5 @@ def storable(text: str, limit: int) -> str:
 
 
 def storable_or_none(text: str | None, limit: int) -> str | None:
-    """As `storable`; None stays None."""
-    return None if text is None else storable(text, limit)
+    """As `storable`; None stays None, and an empty text counts as none."""
+    return (storable(text, limit) or None) if text else None

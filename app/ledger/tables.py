@@ -22,6 +22,9 @@ TOKEN_COLUMNS = (
     "input_audio_tokens",
     "output_audio_tokens",
 )
+COUNT_COLUMNS = ("requests", "billable", "priced", "estimated", "failed")
+PAIRED_COLUMNS = ("cost", "estimated_cost", *TOKEN_COLUMNS)
+"""Sums in `facet_sums` that are kept as two halves of 32 bits."""
 HISTOGRAM_COLUMNS = tuple(f"duration_{number:02d}" for number in range(BUCKETS))
 
 FREE, PRICED, UNPRICED = 0, 1, 2
@@ -121,6 +124,19 @@ rollup = Table(
     Column("cost_least", BigInteger, nullable=False),
     Column("duration_most", BigInteger, nullable=False),
     Column("duration_least", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+facet_sums = Table(
+    "facet_sums",
+    METADATA,
+    Column("calendar", Integer, primary_key=True, autoincrement=False),
+    Column("facet", SmallInteger, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("value", String(200), primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in COUNT_COLUMNS),
+    *(Column(f"{name}_{half}", BigInteger, nullable=False) for name in PAIRED_COLUMNS for half in ("high", "low")),
+    *(Column(name, BigInteger, nullable=False) for name in HISTOGRAM_COLUMNS),
     sqlite_with_rowid=False,
 )
 

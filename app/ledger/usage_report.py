@@ -9,12 +9,12 @@ import sqlalchemy as sa
 
 from app.ledger.clock import day_number, day_text
 from app.ledger.database import Database
-from app.ledger.days import calendar_of, day_conditions, days_touched
+from app.ledger.days import calendar_of, days_touched
+from app.ledger.facet_sums import ABSENT
 from app.ledger.filters import UNTAGGED, RequestFilter, group_conditions
 from app.ledger.histogram import BUCKETS, quantile
-from app.ledger.rollup import LOW_BITS
-from app.ledger.tables import FREE, HISTOGRAM_COLUMNS, PRICED, TOKEN_COLUMNS, UNPRICED, groups, rollup, rollup_carry
-from app.ledger.time_order import chosen_groups
+from app.ledger.sums import read_sums, read_total
+from app.ledger.tables import HISTOGRAM_COLUMNS, TOKEN_COLUMNS
 
 GROUPINGS = ("day", "model", "provider", "feature", "task", "key")
 NONE = "none"
@@ -66,28 +66,6 @@ class Latency(msgspec.Struct):
     duration_histogram: list[int]
 
 
-def _when(condition: Any, column: Any) -> Any:
-    return sa.func.sum(sa.case((condition, column), else_=0))
-
-
-_R, _G = rollup.c, groups.c
-_COUNTS = (
-    sa.func.sum(_R.requests),
-    _when(_G.priced != FREE, _R.requests),
-    _when(_G.priced == PRICED, _R.requests),
-    _when(_G.priced == UNPRICED, _R.requests),
-    _when(_G.estimated == 1, _R.requests),
-    _when(_G.failed == 1, _R.requests),
-    _when(_G.estimated == 1, _R.cost_high),
-    _when(_G.estimated == 1, _R.cost_low),
-    sa.func.sum(_R.cost_high),
-    sa.func.sum(_R.cost_low),
-)
-_COUNT_FIELDS = (
-    *("requests", "billable_requests", "priced_requests", "unpriced_requests", "estimated_requests", "errors"),
-)
-
-
 async def usage_by(
     database: Database,
     by: str,
@@ -106,59 +84,41 @@ async def usage_by(
         raise ValueError(f"by {by[:40]!r}: write one of {', '.join(GROUPINGS)}")
     first = None if since is None else day_number(since)
     last = None if until is None else day_number(until - timedelta(days=1))
-    conditions = group_conditions(f) if f is not None else []
+    asked = f or RequestFilter()
+    conditions = group_conditions(asked)
 
     def work(connection: sa.Connection) -> UsageReport:
         calendar, used = calendar_of(connection, zone)
-        rows = _sum_rows(connection, by, day_conditions(calendar, first, last), conditions)
+        found = read_sums(connection, by, (calendar, first, last), asked, conditions)
+        rows = [_row(_name(by, value), sums) for value, sums in found if sums["requests"]]
         key = (lambda row: row.group) if by == "day" else (lambda row: (-row.cost_picousd, -row.requests, row.group))
         return UsageReport(by, used, sorted(rows, key=key), total_of(rows))
 
     return await database.read(work)
 
 
-def _sum_rows(connection: sa.Connection, by: str, days: list[Any], conditions: list[Any]) -> list[UsageRow]:
-    group = _R.day if by == "day" else _G[by]
-    tokens = (sa.func.sum(_R[name]) for name in TOKEN_COLUMNS)
-    histogram = (sa.func.sum(_R[name]) for name in HISTOGRAM_COLUMNS)
-    query = sa.select(group, *_COUNTS, *tokens, *histogram).join(groups, _G.id == _R.group_id)
-    query = query.where(*days, *conditions).group_by(group)
-    found = {row[0]: _row(_name(by, row[0]), row[1:]) for row in connection.execute(query)}
-    for value, *carried in connection.execute(_carried(by, days, conditions)):
-        for name, high in zip(TOKEN_COLUMNS, carried, strict=True):
-            setattr(found[value], name, getattr(found[value], name) + (high << LOW_BITS))
-    return [row for row in found.values() if row.requests]
-
-
-def _carried(by: str, days: list[Any], conditions: list[Any]) -> Any:
-    c = rollup_carry.c
-    # The carry has a row only where the rollup has one, so the rollup's conditions hold for it through the join.
-    same = sa.and_(c.calendar == _R.calendar, c.day == _R.day, c.group_id == _R.group_id)
-    group = _R.day if by == "day" else _G[by]
-    query = sa.select(group, *(sa.func.sum(c[name]) for name in TOKEN_COLUMNS))
-    query = query.select_from(rollup_carry.join(rollup, same).join(groups, _G.id == _R.group_id))
-    return query.where(*days, *conditions).group_by(group)
-
-
 def _name(by: str, value: Any) -> str:
     if by == "day":
         return day_text(value)
-    if value is None:
+    if value is None or value == ABSENT:
         return UNTAGGED if by in ("feature", "task") else NONE
     return str(value)
 
 
-def _row(name: str, values: Sequence[Any]) -> UsageRow:
-    numbers = [int(value) for value in values]
-    estimated_high, estimated_low, high, low = numbers[6:10]
-    row = UsageRow(group=name, duration_histogram=numbers[10 + len(TOKEN_COLUMNS) :])
-    for field, value in zip(_COUNT_FIELDS, numbers[:6], strict=True):
-        setattr(row, field, value)
-    for field, value in zip(TOKEN_COLUMNS, numbers[10 : 10 + len(TOKEN_COLUMNS)], strict=True):
-        setattr(row, field, value)
-    row.estimated_cost_picousd = (estimated_high << LOW_BITS) + estimated_low
-    row.cost_picousd = (high << LOW_BITS) + low
-    return row
+def _row(name: str, sums: dict[str, int]) -> UsageRow:
+    return UsageRow(
+        group=name,
+        requests=sums["requests"],
+        billable_requests=sums["billable"],
+        priced_requests=sums["priced"],
+        unpriced_requests=sums["billable"] - sums["priced"],
+        estimated_requests=sums["estimated"],
+        estimated_cost_picousd=sums["estimated_cost"],
+        cost_picousd=sums["cost"],
+        errors=sums["failed"],
+        duration_histogram=[sums[column] for column in HISTOGRAM_COLUMNS],
+        **{column: sums[column] for column in TOKEN_COLUMNS},
+    )
 
 
 def total_of(rows: Sequence[UsageRow]) -> UsageRow:
@@ -182,11 +142,7 @@ async def latency(database: Database, f: RequestFilter) -> Latency:
 
     def work(connection: sa.Connection) -> list[int]:
         calendar, zone = calendar_of(connection)
-        query = sa.select(*(sa.func.sum(_R[name]) for name in HISTOGRAM_COLUMNS))
-        query = query.where(*day_conditions(calendar, *days_touched(f, zone)))
-        if conditions:
-            query = query.where(_R.group_id.in_(chosen_groups(conditions)))
-        return [int(value or 0) for value in connection.execute(query).one()]
+        return read_total(connection, HISTOGRAM_COLUMNS, (calendar, *days_touched(f, zone)), f, conditions)
 
     histogram = await database.read(work)
     p50, p95, p99 = (quantile(histogram, share) for share in (0.5, 0.95, 0.99))

@@ -8,7 +8,8 @@ from app.ledger.calendar_build import newest_day, sums_of_day
 from app.ledger.clock import day_text
 from app.ledger.database import Database
 from app.ledger.days import COMPLETE
-from app.ledger.rollup import BOUND_COLUMNS, LOW_BITS, read_calendars
+from app.ledger.facet_sums import LOW_BITS
+from app.ledger.rollup import BOUND_COLUMNS, read_calendars
 from app.ledger.tables import HISTOGRAM_COLUMNS, TOKEN_COLUMNS, groups, requests, rollup, rollup_carry
 
 MAX_SENTENCES = 50
