@@ -44,7 +44,7 @@ help: ## list these targets
 
 .PHONY: run
 run: setup ## start Lectr on http://127.0.0.1:8000 (HOST, PORT and the other settings come from the environment)
-	@exec $(BIN)/lectr serve
+	@exec $(BIN)/lectr serve --first-steps
 
 .PHONY: demo
 demo: setup ## start a Lectr that is filled with invented traffic, in ./data-demo

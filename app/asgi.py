@@ -4,10 +4,11 @@ Everything is built when the server starts, nothing at import. Tests replace one
 """
 
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 from litestar import Litestar, Request, Response, get
@@ -90,6 +91,11 @@ def create_app(
     )
     marks = {"x-lectr-demo": "1"} if settings.demo else {}
     return Outer(litestar, CONSOLE_HEADERS, HSTS_HEADER, lambda scope: is_https(Request(scope), settings), marks)
+
+
+def from_env() -> App:
+    """create_app with the settings of the environment, for one of several server processes."""
+    return create_app(Settings.from_env(os.environ))
 
 
 @asynccontextmanager

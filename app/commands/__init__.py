@@ -1,0 +1,1 @@
+"""The commands of `lectr`, one file per subject."""

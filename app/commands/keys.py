@@ -1,0 +1,121 @@
+"""`lectr keys` and `lectr users`: who may send requests, and who may look."""
+
+import secrets
+
+import click
+
+from app.asgi import REGISTRY_DIR
+from app.catalog.load import load_catalog
+from app.commands.running import command, ledger, settings_from_env
+from app.errors import NotFoundError, SettingsError
+from app.ledger.keys import KeyStore
+from app.ledger.users import UserStore
+from app.settings import Settings
+
+
+@click.group()
+def keys() -> None:
+    """Lectr keys: create, list, revoke."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--provider", help="Provider of requests whose header names none.")
+@click.option("--feature", help="Feature of requests whose header names none.")
+@click.option("--requests-per-minute", type=click.IntRange(min=1), help="Limit; none unless set.")
+@click.option("--streams", type=click.IntRange(min=1), help="Streams at once; no limit unless set.")
+@command
+async def create(
+    name: str, provider: str | None, feature: str | None, requests_per_minute: int | None, streams: int | None
+) -> None:
+    """Make a key and print it, alone on the last line. It is shown this once."""
+    known = load_catalog(REGISTRY_DIR).providers
+    if provider is not None and provider.lower() not in known:
+        raise SettingsError(f"there is no provider {provider!r}; there are {', '.join(known)}")
+    async with ledger() as database:
+        secret, _ = await KeyStore(database).create(
+            name,
+            provider=provider.lower() if provider else None,
+            feature=feature,
+            requests_per_minute=requests_per_minute,
+            streams=streams,
+        )
+    click.echo(f"Key {name!r}, shown this once; send it as X-Lectr-Key:")
+    click.echo(secret)
+
+
+@keys.command("list")
+@command
+async def list_keys() -> None:
+    """All keys with their defaults; never their secrets."""
+    async with ledger() as database:
+        rows = await KeyStore(database).list()
+    if not rows:
+        click.echo("No keys yet. `lectr keys create NAME` makes one.")
+        return
+    for row in rows:
+        state = "revoked" if row.revoked_at_us else "active"
+        click.echo(
+            f"{row.name:30} …{row.hint}  {state:8} {row.default_provider or '-':10} {row.default_feature or '-'}"
+        )
+
+
+@keys.command("revoke")
+@click.argument("name")
+@command
+async def revoke(name: str) -> None:
+    """End a key: within one second no process takes it any more."""
+    async with ledger() as database:
+        await KeyStore(database).revoke(name)
+    click.echo(f"Key {name!r} is revoked.")
+
+
+@click.group()
+def users() -> None:
+    """People who may open the console."""
+
+
+@users.command("create")
+@click.argument("name")
+@click.option("--role", type=click.Choice(["admin", "viewer"]), default="admin", show_default=True)
+@click.password_option(help="Asked for if not given.")
+@command
+async def create_user(name: str, role: str, password: str) -> None:
+    """Make a user with a password."""
+    async with ledger() as database:
+        await UserStore(database).create(name, password, role)
+    click.echo(f"User {name!r} ({role}) is made.")
+
+
+@users.command("passwd")
+@click.argument("name")
+@click.password_option(help="Asked for if not given.")
+@command
+async def set_password(name: str, password: str) -> None:
+    """Change a password; all sessions of the user end."""
+    async with ledger() as database:
+        await UserStore(database).set_password(name, password)
+    click.echo(f"The password of {name!r} is changed.")
+
+
+@users.command("link")
+@click.argument("name", default="admin")
+@command
+async def link(name: str) -> None:
+    """Print a one-time sign-in link, good for 15 minutes; the user `admin` is made if there is nobody yet."""
+    settings = settings_from_env()
+    async with ledger(settings) as database:
+        store = UserStore(database)
+        if name == "admin" and await store.count() == 0:
+            await store.create(name, secrets.token_urlsafe(32))
+        try:
+            token = await store.create_link(name)
+        except NotFoundError:
+            raise NotFoundError(f"there is no user {name!r}; `lectr users create {name}` makes one") from None
+    click.echo(f"{console_url(settings)}/sign-in/link/{token}")
+
+
+def console_url(settings: Settings) -> str:
+    """The address people type: the public one, or this machine's."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
+    return settings.public_url.rstrip("/") or f"http://{host}:{settings.port}"

@@ -1,0 +1,117 @@
+"""`lectr detect`, `lectr doctor`, `lectr registry`: what Lectr knows, and whether a provider answers."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from app.asgi import REGISTRY_DIR
+from app.catalog.check import check_registry
+from app.catalog.load import load_catalog
+from app.catalog.refresh import build_price_list, diff_price_lists
+from app.commands.running import command, ledger, sentences, whole
+from app.detection.explain import explain
+from app.errors import SettingsError
+from app.ledger.changes import ChangeFeed
+from app.ledger.team import TeamStore
+
+PRICE_LIST = REGISTRY_DIR / "prices.json"
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+def detect(models: tuple[str, ...]) -> None:
+    """Say which provider each model name goes to, by which rule, and its price."""
+    with sentences():
+        catalog = load_catalog(REGISTRY_DIR)
+    today = datetime.now(UTC).date()
+    for name in models:
+        found = explain(catalog, model=name)
+        recognised = found.detected_by != "default"
+        match = catalog.price_at(found.provider, name, today) if recognised else None
+        price = "no price"
+        if match is not None:
+            rates = match.price.rates
+            price = f"${rates.get('input_mtok', '-')} in, ${rates.get('output_mtok', '-')} out per million tokens"
+        near = f"  (near: {', '.join(found.near_misses)})" if found.near_misses and match is None else ""
+        click.echo(f"{name}\t{found.provider if recognised else 'unknown'}\t{found.detected_by}\t{price}{near}")
+
+
+@click.command()
+@click.argument("provider", required=False)
+@command
+async def doctor(provider: str | None) -> None:
+    """Send one tiny request to each provider that this box holds a key for, its cost said first."""
+    async with whole() as services:
+        catalog, settings = services.catalog.current, services.settings
+        holding = [p.id for p in catalog.providers.values() if settings.provider_value(p.key_setting)]
+        chosen = [provider] if provider else holding
+        if not chosen:
+            names = ", ".join(p.key_setting for p in catalog.providers.values())
+            raise SettingsError(f"this box holds no provider key; start with one of {names} set")
+        healthy = True
+        for name in chosen:
+            plan = services.plan_doctor(name)
+            click.echo(f"{name}: one request to {plan.model}, at most ${plan.expected_cost_usd}")
+            report = await services.doctor(name)
+            healthy = healthy and report.ok
+            for step in report.steps:
+                mark = {True: "ok", False: "FAILED", None: "skipped"}[step.ok]
+                click.echo(f"  {step.name:16} {mark:8} {step.detail}")
+    if not healthy:
+        raise click.exceptions.Exit(1)
+
+
+@click.group()
+def registry() -> None:
+    """The registry: check it, refresh its prices, import a newer list."""
+
+
+@registry.command("check")
+@click.option("--path", type=click.Path(path_type=Path, file_okay=False), default=REGISTRY_DIR, show_default=False)
+def check(path: Path) -> None:
+    """Fail with file and path for everything that is wrong in the registry."""
+    problems = check_registry(path)
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if problems:
+        raise click.exceptions.Exit(1)
+    catalog = load_catalog(path)
+    click.echo(f"The registry is in order: {len(catalog.models)} models, prices of {catalog.listed_on}.")
+
+
+@registry.command("refresh")
+def refresh() -> None:
+    """Make prices.json anew from the installed package genai-prices (a development command)."""
+    made = build_price_list(datetime.now(UTC).date())
+    for line in diff_price_lists(PRICE_LIST.read_bytes(), made):
+        click.echo(line)
+    PRICE_LIST.write_bytes(made)
+    click.echo(f"{PRICE_LIST.name} is written; run `lectr registry check`.")
+
+
+@registry.command("diff")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
+def diff(file: Path | None) -> None:
+    """Show how FILE, or the installed package's list, differs from the prices in use."""
+    newer = file.read_bytes() if file else build_price_list(datetime.now(UTC).date())
+    with sentences():
+        lines = diff_price_lists(PRICE_LIST.read_bytes(), newer)
+    click.echo("\n".join(lines) or "No difference.")
+
+
+@registry.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def import_list(file: Path) -> None:
+    """Use a newer price list from now on, in every process, without a deploy."""
+    document = file.read_bytes()
+    with sentences():
+        catalog = load_catalog(REGISTRY_DIR).with_price_list(document)
+    _keep_price_list(document)
+    click.echo(f"Prices of {catalog.listed_on} are in use within a second. `lectr reprice` prices unpriced rows.")
+
+
+@command
+async def _keep_price_list(document: bytes) -> None:
+    async with ledger() as database:
+        await TeamStore(database, ChangeFeed(database)).set_price_list(document)

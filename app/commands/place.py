@@ -1,0 +1,83 @@
+"""Where Lectr is about to run: is the port free, and does the disk keep what is written?"""
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from app.errors import SettingsError
+from app.settings import Settings
+
+_BACKLOG = 2048
+_THROWN_AWAY = ("/", "/app")
+
+
+def listening_socket(settings: Settings) -> socket.socket:
+    """A socket that listens on the settings' address. Raises SettingsError naming who holds the port."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        holder = _holder(settings.port)
+        raise SettingsError(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror})"
+            + (f"; it is held by {holder}" if holder else "")
+            + f". Choose another port: PORT={settings.port + 1 if settings.port < 65535 else 8000}"
+        ) from None
+    listener.listen(_BACKLOG)
+    listener.set_inheritable(True)
+    return listener
+
+
+def _holder(port: int) -> str:
+    """`NAME (pid N)` of the process that listens on a port, as far as /proc tells this user; else empty."""
+    inodes = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    if not inodes:
+        return ""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(os.readlink(descriptor) in inodes for descriptor in (process / "fd").iterdir()):
+                name = (process / "comm").read_text().strip()
+                return f"{name} (pid {process.name})"
+        except OSError:
+            continue
+    return "a process of another user"
+
+
+def _listening_inodes(port: int) -> Iterable[str]:
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                yield fields[9]
+
+
+def refuse_ephemeral_disk(
+    settings: Settings, environ: Mapping[str, str], mounts: Path = Path("/proc/self/mounts")
+) -> None:
+    """Raise SettingsError where the host throws the data folder away at its next restart (Heroku's dynos).
+
+    Dokku sets DYNO too, and has mounts: a folder on a mounted volume is kept.
+    """
+    if "DYNO" not in environ or settings.allow_ephemeral or settings.database_url:
+        return
+    folder = settings.data_dir.resolve()
+    try:
+        points = [line.split()[1].encode().decode("unicode_escape") for line in mounts.read_text().splitlines()]
+    except OSError:
+        points = []
+    kept = [point for point in points if point not in _THROWN_AWAY and folder.is_relative_to(point)]
+    if kept:
+        return
+    raise SettingsError(
+        f"{folder} lies on a disk that this host throws away, and the ledger with it. Mount a volume and point "
+        "LECTR_DATA_DIR to it (Dokku: `dokku storage:mount APP /var/lib/dokku/data/storage/APP:/data` and "
+        "`dokku config:set APP LECTR_DATA_DIR=/data`). LECTR_ALLOW_EPHEMERAL=1 starts all the same."
+    )
