@@ -9,9 +9,11 @@ from functools import cache
 from pathlib import Path
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
+
+from app.console.caller import AnyRequest
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -57,7 +59,7 @@ def assets() -> Assets:
 
 
 @get("/static/{name:str}", sync_to_thread=False, include_in_schema=False)
-def static_file(request: Request[object, object, object], name: FromPath[str]) -> Response[bytes]:
+def static_file(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """A static file under the hashed name that the pages use."""
     asset = assets().by_hashed_name.get(name)
     if asset is None:

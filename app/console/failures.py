@@ -9,7 +9,7 @@ from litestar import Response
 from litestar.exceptions import HTTPException
 
 from app.console import render
-from app.console.session import AnyRequest
+from app.console.caller import AnyRequest
 from app.errors import NotFoundError
 
 _log = logging.getLogger("lectr.console")

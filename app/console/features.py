@@ -61,13 +61,13 @@ async def show_features(page: NamedDependency[Page]) -> Response[bytes]:
 
 
 def _groups(rows: list[Any], name: str, query: Query) -> list[Group]:
-    dearest = max((row.cost_picousd for row in rows), default=0) or 1
+    whole = sum(row.cost_picousd for row in rows) or 1
     return [
         Group(
             row=row,
             url=query.url(**{name: row.group}),
             untagged=row.group == UNTAGGED,
-            width=round(100 * row.cost_picousd / dearest, 1),
+            width=round(100 * row.cost_picousd / whole, 1),
             p50_ms=reports.quantile(row.duration_histogram, 0.5),
             p95_ms=reports.quantile(row.duration_histogram, 0.95),
         )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 from litestar import Response, get
@@ -83,16 +84,16 @@ async def list_models(page: NamedDependency[Page]) -> Response[bytes]:
     spend = {row.group: row.cost_picousd for row in usage.rows}
     every = [model_line(model, day, spend) for model in catalog.models]
     shown = [line for line in every if all(test(line) for test in _tests(query))]
-    sort = query.get("sort") if query.get("sort") in _SORTS else "provider"
-    descending = query.get("dir") == "desc"
-    shown.sort(key=_SORTS[sort or "provider"], reverse=descending)
+    sort, descending = query.get("sort") or "", query.get("dir") == "desc"
+    # In catalog order by provider and id; unless asked otherwise, what is still served comes first.
+    shown.sort(key=_SORTS.get(sort, lambda line: not line.alive), reverse=descending)
     view = ModelsView(
         query=query,
         providers=[provider_line(provider, page) for provider in catalog.providers.values()],
         lines=shown,
         known=len(every),
         facets=[_facet(query, name, every) for name in _FACETS],
-        sort=sort or "provider",
+        sort=sort,
         descending=descending,
         listed_on=catalog.listed_on,
     )
@@ -188,8 +189,8 @@ _FACETS: dict[str, Callable[[ModelLine], list[str]]] = {
     "target": lambda line: ["yes" if line.model.routing_target else "no"],
     "priced": lambda line: ["yes" if line.input_usd is not None or line.output_usd is not None else "no"],
 }
-_SORTS: dict[str, Callable[[ModelLine], object]] = {
-    "provider": lambda line: not line.alive,
+_SORTS: dict[str, Callable[[ModelLine], Any]] = {
+    "provider": lambda line: line.model.provider,
     "name": lambda line: line.model.id,
     "input": lambda line: _LAST if line.input_usd is None else line.input_usd,
     "output": lambda line: _LAST if line.output_usd is None else line.output_usd,

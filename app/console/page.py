@@ -7,7 +7,8 @@ from litestar import Response
 from litestar.di import NamedDependency
 
 from app.console import caller, render
-from app.console.session import AnyRequest, Visitor, form_token
+from app.console.caller import AnyRequest
+from app.console.session import Visitor, form_token
 from app.services import Services
 
 _MAX_FIELD_CHARACTERS = 100_000

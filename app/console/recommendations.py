@@ -10,7 +10,7 @@ from app.console.times import today
 from app.recommendation.table import Comparison, TableRow, TaskLevel, listed_table, living_table, task_table
 
 _FLAG_WORDS = {
-    "saves": ("saves", "good"),
+    "saves": ("cheaper", "good"),
     "costs_more": ("costs more", "bad"),
     "costs_more_over_threshold": ("costs more on long prompts", "bad"),
     "unpriced": ("no price to compare", "warn"),
@@ -41,7 +41,8 @@ class Row(msgspec.Struct, frozen=True):
 
     row: TableRow
     truths: list[Truth]
-    advised: bool
+    advised: str | None
+    """In a few words, where a downgrade is alive, fits and saves today."""
 
 
 class TaskRow(msgspec.Struct, frozen=True):
@@ -98,8 +99,11 @@ def _row(row: TableRow) -> Row:
         )
         for comparison in row.comparisons
     ]
-    advised = row.source_alive and any(comparison.flags == ("saves",) for comparison in row.comparisons)
-    return Row(row, truths, advised)
+    saving = [comparison for comparison in row.comparisons if comparison.flags == ("saves",)]
+    if not row.source_alive or not saving:
+        return Row(row, truths, None)
+    until = saving[0].target_status.removeprefix("alive").strip()
+    return Row(row, truths, f"saves {until}".strip())
 
 
 def _prices(comparison: Comparison) -> str:

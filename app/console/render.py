@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 from anyio import to_thread
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from litestar import Request, Response
+from litestar import Response
 
 from app.console import figures, times
 from app.console.assets import assets
+from app.console.caller import AnyRequest
 from app.console.security import CSRF_FIELD
 
-AnyRequest = Request[Any, Any, Any]
 THEMES = ("light", "dark", "system")
 THEME_COOKIE = "lectr-theme"
 _HTML = "text/html; charset=utf-8"

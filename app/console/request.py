@@ -1,6 +1,7 @@
 """/requests/{id}: one request and its bill line by line; in the list it opens as a panel."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 from litestar import Response, get
@@ -122,7 +123,8 @@ def _counted(entry: LedgerEntry) -> Usage:
     names = [
         name for name in Usage.__struct_fields__ if name in LedgerEntry.__struct_fields__ and name.endswith("tokens")
     ]
-    return Usage(**{name: getattr(entry, name) or 0 for name in names})
+    counts: dict[str, Any] = {name: getattr(entry, name) or 0 for name in names}
+    return Usage(**counts)
 
 
 def _line(line: BillLine) -> Line:

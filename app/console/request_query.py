@@ -56,7 +56,7 @@ def understand(query: Query, now_us: int, zone: str) -> Asked:
     return Asked(
         query=query,
         filter=RequestFilter(
-            **{name: values.get(name) for name in names},  # type: ignore[arg-type]
+            **{name: values.get(name) for name in names},
             priced=flags["priced"],
             streamed=flags["streamed"],
             since_us=times.day_starts_us(span.since, zone) if span.since else None,

@@ -4,19 +4,17 @@
 and no request that changes something without a same-origin CSRF token and the admin role.
 """
 
-from typing import Any
-
 import msgspec
-from litestar import Request, Response
+from litestar import Response
 from litestar.di import NamedDependency
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 
 from app.console import caller
+from app.console.caller import AnyRequest
 from app.console.security import CSRF_FIELD, CSRF_HEADER, comes_from_here, csrf_holds, csrf_token
 from app.services import Services
 from app.settings import Settings
 
-AnyRequest = Request[Any, Any, Any]
 VIEWER_MAY = "viewer_may"
 """A handler with this in its `opt` changes nothing of the team's, so that viewers may call it."""
 _SAFE_METHODS = ("GET", "HEAD")

@@ -12,9 +12,9 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
 
 from app.console import caller, render
+from app.console.caller import AnyRequest
 from app.console.links import local_path
 from app.console.session import (
-    AnyRequest,
     Visitor,
     form_token,
     require_own_form,

@@ -2,6 +2,7 @@
 (() => {
   "use strict";
   const DAY_S = 86400;
+  const dayName = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 
   function read(table) {
     const names = [...table.tHead.rows[0].cells].slice(1, -1).map((cell) => cell.textContent);
@@ -29,25 +30,25 @@
     const { names, days, amounts, texts } = read(table);
     const fills = colours(names);
     const tops = amounts.map((_, at) => days.map((__, day) => amounts.slice(0, at + 1).reduce((sum, one) => sum + one[day], 0)));
-    const style = getComputedStyle(document.documentElement);
+    const style = getComputedStyle(document.body);
     const muted = getComputedStyle(box).color;
     const bars = uPlot.paths.bars({ size: [0.75, 60] });
     const tip = document.createElement("p");
     tip.className = "chart-tip";
     tip.setAttribute("aria-hidden", "true");
-    box.querySelector("svg")?.classList.add("visually-hidden");
+    box.querySelector("svg")?.toggleAttribute("hidden", true);
     box.querySelector(".uplot")?.remove();
     box.querySelector(".chart-tip")?.remove();
     const order = names.map((_, at) => at).reverse();
     const axis = { stroke: muted, grid: { show: false }, ticks: { show: false }, font: `11px ${style.fontFamily}` };
     new uPlot({
       width: box.clientWidth,
-      height: 220,
+      height: 200,
       legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
       scales: { x: { range: [days[0] - DAY_S / 2, days.at(-1) + DAY_S / 2] }, y: { range: (_, __, max) => [0, max || 1] } },
-      axes: [axis, { ...axis, size: 56, grid: { show: true, stroke: "rgb(128 128 128 / 18%)", width: 1 }, values: (_, marks) => marks.map((mark) => `$${mark < 1 && mark > 0 ? mark.toPrecision(2) : mark}`) }],
+      axes: [{ ...axis, space: 60, size: 28, values: (_, marks) => marks.map((mark) => dayName.format(mark * 1000)) }, { ...axis, size: 56, grid: { show: true, stroke: "rgb(128 128 128 / 18%)", width: 1 }, values: (_, marks) => marks.map((mark) => `$${mark < 1 && mark > 0 ? mark.toPrecision(2) : mark}`) }],
       series: [{}, ...order.map((at) => ({ label: names[at], paths: bars, fill: fills[at], stroke: fills[at], width: 0, points: { show: false } }))],
       hooks: { setCursor: [(chart) => {
         const at = chart.cursor.idx;
