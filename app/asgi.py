@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from litestar import Litestar, Request, Response, get
@@ -25,6 +25,7 @@ from app.console.caller import is_https
 from app.console.failures import error_page
 from app.console.security import CONSOLE_HEADERS, HSTS_HEADER
 from app.domain import Counters
+from app.edge.drain import Drain
 from app.edge.error_bodies import error_body
 from app.edge.health import health
 from app.edge.outer import App, Outer
@@ -61,21 +62,21 @@ def create_app(
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Callable[[], int] = now_us,
     registry_dir: Path = REGISTRY_DIR,
-) -> App:
+) -> Outer:
     """The whole of Lectr as one ASGI application.
 
     Raises RegistryError for a registry that is wrong; a database that cannot be opened fails at start-up (LedgerError).
     """
     catalog = load_catalog(registry_dir)
-    route = ProgramRoute()
+    drain = Drain()
+    route = ProgramRoute(drain)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with running(settings, catalog, transport, clock) as (services, pipeline):
-            app.state.services = services
+            app.state.services, app.state.drain = services, drain
             route.services, route.pipeline = services, pipeline
             yield
-            services.draining = True
 
     def services_of(state: State) -> Services:
         return state.services  # type: ignore[no-any-return]
@@ -90,10 +91,17 @@ def create_app(
         openapi_config=OpenAPIConfig(title="Lectr", version=VERSION, path="/api/docs", render_plugins=[]),
     )
     marks = {"x-lectr-demo": "1"} if settings.demo else {}
-    return Outer(litestar, CONSOLE_HEADERS, HSTS_HEADER, lambda scope: is_https(Request(scope), settings), marks)
+    return Outer(
+        cast(App, litestar),
+        drain,
+        CONSOLE_HEADERS,
+        HSTS_HEADER,
+        lambda scope: is_https(Request(scope), settings),
+        marks,
+    )
 
 
-def from_env() -> App:
+def from_env() -> Outer:
     """create_app with the settings of the environment, for one of several server processes."""
     return create_app(Settings.from_env(os.environ))
 
@@ -167,7 +175,7 @@ async def running(
 
 @get("/health", sync_to_thread=False)
 def _health(state: State) -> Response[dict[str, Any]]:
-    status, document = health(state.services)
+    status, document = health(state.services, draining=state.drain.draining)
     return Response(document, status_code=status)
 
 

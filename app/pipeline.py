@@ -136,6 +136,7 @@ class Pipeline:
         keep_length = not target.usage_added
         headers = answer.client_headers(keep_length=keep_length) + record.headers()
         if content_type.startswith(b"text/event-stream"):
+            record.event_stream = True
             headers.append((b"x-accel-buffering", b"no"))
         await self._relay_stream(record, answer, reader, headers, length if keep_length else None)
 

@@ -48,6 +48,7 @@ class Record:
         self.provider_request_id: str | None = None
         self.sent = False
         self.encoded = False
+        self.event_stream = False
         self.closed = False
         self.wire_format: str | None = None
         self.cost_picousd: int | None = None

@@ -26,7 +26,7 @@ __all__ = ["DoctorReport", "RepriceReport", "Services"]
 
 
 class Services(msgspec.Struct, kw_only=True):
-    """One Lectr process. `draining` is set at SIGTERM; `clock` gives UTC microseconds."""
+    """One Lectr process. `clock` gives UTC microseconds."""
 
     settings: Settings
     catalog: CatalogHolder
@@ -52,4 +52,3 @@ class Services(msgspec.Struct, kw_only=True):
     """Build the catalog again after an override or price list has changed; the change feed calls it too."""
     clock: Callable[[], int] = lambda: time.time_ns() // 1000
     started_at_us: int = 0
-    draining: bool = False

@@ -10,8 +10,6 @@ from collections.abc import Callable
 
 import click
 import msgspec
-import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from app.asgi import REGISTRY_DIR, create_app
 from app.catalog.load import load_catalog
@@ -19,10 +17,12 @@ from app.commands.keys import console_url
 from app.commands.logs import start_logging
 from app.commands.place import listening_socket, refuse_ephemeral_disk
 from app.commands.running import ledger, sentences, settings_from_env
+from app.commands.workers import run_workers
 from app.demo.build import build, make_keys
 from app.demo.folder import claim_folder, demo_folder, is_demo_folder
 from app.demo.serving import serving, settings_for_demo
 from app.demo.standin import StandIn
+from app.edge.server import LectrServer, server_config
 from app.errors import ConflictError, SettingsError
 from app.ledger.clock import now_us
 from app.ledger.database import Database
@@ -31,7 +31,6 @@ from app.ledger.users import UserStore
 from app.settings import Settings
 
 EXAMPLE_MODEL = "gpt-6-luna"
-_KEEP_ALIVE_S = 75
 _LISTEN = (
     click.option("--host", help="Address to listen on; HOST."),
     click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; PORT."),
@@ -87,42 +86,25 @@ def demo(rows: int | None, host: str | None, port: int | None) -> None:
 
 
 def run_server(settings: Settings, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    listener_of_logs = start_logging()
+    """Serve until SIGTERM or SIGINT, in as many processes as the settings say."""
+    if settings.workers > 1:
+        run_workers(settings.workers, lambda: _serve_one(settings, listener))
+    else:
+        _serve_one(settings, listener)
+
+
+def _serve_one(settings: Settings, listener: socket.socket) -> None:
+    log_listener = start_logging()
     try:
-        if settings.workers > 1:
-            os.environ["LECTR_WORKERS"] = "1"
-            os.environ["LECTR_DATA_DIR"] = str(settings.data_dir.resolve())
-            config = _config("app.asgi:from_env", settings, factory=True)
-            Multiprocess(config, sockets=[listener]).run()
-            return
-        server = uvicorn.Server(_config(create_app(settings), settings))
+        app = create_app(settings)
+        server = LectrServer(server_config(app, settings), app.drain, settings.drain_timeout_s)
         gc.collect()
         gc.freeze()
         server.run(sockets=[listener])
         if not server.started:
             sys.exit(3)
     finally:
-        listener_of_logs.stop()
-
-
-def _config(app: object, settings: Settings, *, factory: bool = False) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        factory=factory,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        workers=settings.workers,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=int(settings.drain_timeout_s),
-    )
+        log_listener.stop()
 
 
 async def _prepare(settings: Settings, *, shows_secrets: bool) -> str:

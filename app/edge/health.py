@@ -5,13 +5,13 @@ from typing import Any
 from app.services import Services
 
 
-def health(services: Services) -> tuple[int, dict[str, Any]]:
+def health(services: Services, *, draining: bool) -> tuple[int, dict[str, Any]]:
     """Status and document. `degraded` means that traffic runs and something of ours needs a look."""
     ledger = services.ledger.counters
     counters = services.counters
     degraded = bool(ledger.lost or ledger.parked or ledger.last_error or counters.unexpected_errors)
     document: dict[str, Any] = {
-        "status": "draining" if services.draining else "degraded" if degraded else "ok",
+        "status": "draining" if draining else "degraded" if degraded else "ok",
         "version": services.version,
         "uptime_s": max(0, services.clock() - services.started_at_us) // 1_000_000,
         "in_flight": counters.in_flight,
@@ -27,4 +27,4 @@ def health(services: Services) -> tuple[int, dict[str, Any]]:
     }
     if services.settings.demo:
         document["demo"] = True
-    return (503 if services.draining else 200), document
+    return (503 if draining else 200), document

@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from app.edge.client import Message, Receive, Send
+from app.edge.drain import Drain
+from app.edge.error_bodies import error_body, error_headers
+from app.edge.refusals import draining
 
 App = Callable[[Any, Receive, Send], Awaitable[None]]
 
@@ -17,12 +20,14 @@ class Outer:
     def __init__(
         self,
         app: App,
+        drain: Drain,
         headers: Mapping[str, str],
         secure_header: tuple[str, str],
         is_https: Callable[[Any], bool],
         marks: Mapping[str, str],
     ) -> None:
         self._app = app
+        self.drain = drain
         self._headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
         self._secure = (secure_header[0].encode("ascii"), secure_header[1].encode("ascii"))
         self._is_https = is_https
@@ -36,10 +41,16 @@ class Outer:
             await self._app(scope, receive, send)
             return
         programs = scope["raw_path"].startswith(b"/v1/")
-        if programs and not self._marks:
+        ending = self.drain.draining
+        if programs and not self._marks and not ending:
             await self._app(scope, receive, send)
             return
         added = list(self._marks)
+        if ending:
+            added.append((b"connection", b"close"))
+            if not programs and scope["path"] != "/health":
+                await _turn_away(send, added)
+                return
         if not programs:
             added += self._headers
             if self._is_https(scope):
@@ -64,3 +75,11 @@ def _with_headers(send: Send, added: list[tuple[bytes, bytes]], *, bodyless: boo
         await send(message)
 
     return sending
+
+
+async def _turn_away(send: Send, added: list[tuple[bytes, bytes]]) -> None:
+    rejected = draining()
+    body = error_body(rejected, "")
+    headers = [*error_headers(rejected, body), *added]
+    await send({"type": "http.response.start", "status": rejected.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

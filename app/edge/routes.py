@@ -14,7 +14,9 @@ from litestar.handlers import ASGIRouteHandler
 from app.domain import Headers, InboundRequest
 from app.edge import auth, models, refusals
 from app.edge.client import Client, ClientGone, Receive, Send
+from app.edge.drain import Drain
 from app.edge.error_bodies import error_body, error_headers
+from app.edge.goodbye import say_goodbye
 from app.edge.inbound import apply_path, body_limit, inbound_request, read_facts
 from app.edge.limits import KeyLimits
 from app.edge.paths import read_path
@@ -30,7 +32,8 @@ log = logging.getLogger("lectr.edge")
 class ProgramRoute:
     """Answers every request under `/v1/`. `services` and `pipeline` are None until the process has started."""
 
-    def __init__(self) -> None:
+    def __init__(self, drain: Drain) -> None:
+        self.drain = drain
         self.services: Services | None = None
         self.pipeline: Pipeline | None = None
         self.limits = KeyLimits(time.monotonic)
@@ -79,6 +82,7 @@ class ProgramRoute:
         started_ns: int,
     ) -> None:
         record = Record(request, client, started_ns)
+        task = self.drain.enter()
         try:
             await self._answer(scope, caller, record, client, services, pipeline)
         except RequestRejected as rejected:
@@ -87,12 +91,13 @@ class ProgramRoute:
         except ClientGone:
             pipeline.leave(record)
         except asyncio.CancelledError:
-            pipeline.leave(record)
-            if not client.left:
+            if client.left or not self.drain.draining:
+                pipeline.leave(record)
+            if task is None or not (client.left or self.drain.draining):
                 raise
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
+            task.uncancel()
+            if not client.left:
+                await say_goodbye(record, client, pipeline)
         except Exception:
             log.exception("request %s failed in Lectr", request.id)
             services.counters.unexpected_errors += 1
@@ -101,6 +106,7 @@ class ProgramRoute:
                 await refuse(client, refusals.internal_error(), request.path, record.headers())
         finally:
             client.unwatch()
+            self.drain.leave(task)
 
     async def _answer(
         self,
@@ -113,7 +119,7 @@ class ProgramRoute:
     ) -> None:
         request = record.request
         apply_path(request, read_path(request.method, scope["raw_path"], scope["query_string"]))
-        if services.draining:
+        if self.drain.draining:
             raise refusals.draining()
         if b"websocket" in caller.fields.get(b"upgrade", b"").lower():
             raise refusals.websocket()

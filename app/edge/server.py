@@ -1,0 +1,153 @@
+"""uvicorn with what it lacks: deadlines for slow clients, and a shutdown that keeps listening while it drains."""
+
+import asyncio
+import signal
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.edge.drain import Drain
+from app.settings import Settings
+
+_CLOSE_GRACE_S = 1
+
+
+def protocol_for(settings: Settings) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol with the settings' deadlines for a client's headers, body and reading."""
+
+    class DeadlineProtocol(_DeadlineProtocol):
+        headers_s = settings.client_headers_timeout_s
+        # The route answers 408 at the limit itself; this is for routes that do not watch their body.
+        body_s = settings.client_body_timeout_s + _CLOSE_GRACE_S
+        write_s = settings.client_write_timeout_s
+
+    return DeadlineProtocol
+
+
+class _DeadlineProtocol(HttpToolsProtocol):
+    """Closes a connection whose client keeps Lectr waiting. A timer moves only when it fires, never per byte."""
+
+    headers_s: float
+    body_s: float
+    write_s: float
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._reading_since: float | None = self.loop.time()
+        self._last_data = self.loop.time()
+        self._in_body = False
+        self._unsent = 0
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._read_timer: asyncio.TimerHandle | None = self.loop.call_later(self.headers_s, self._check_reading)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._read_timer, self._write_timer):
+            if timer is not None:
+                timer.cancel()
+        self._read_timer = self._write_timer = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._last_data = self.loop.time()
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._reading_since, self._in_body = self.loop.time(), False
+        if self._read_timer is None:
+            self._read_timer = self.loop.call_later(self.headers_s, self._check_reading)
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._reading_since = None
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unsent = self._waiting_bytes()
+        self._write_timer = self.loop.call_later(self.write_s, self._check_writing)
+
+    def resume_writing(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+        super().resume_writing()
+
+    def _check_reading(self) -> None:
+        self._read_timer = None
+        if self._reading_since is None or self.transport.is_closing():
+            return
+        # While Lectr itself has stopped reading (its buffer is full), a standstill is not the client's.
+        paused = self._in_body and self.flow.read_paused
+        since = max(self._last_data, self._reading_since) if self._in_body else self._reading_since
+        left = since + (self.body_s if self._in_body else self.headers_s) - self.loop.time()
+        if left <= 0 and not paused:
+            self.transport.abort()
+            return
+        self._read_timer = self.loop.call_later(max(left, 0.05) if not paused else self.body_s, self._check_reading)
+
+    def _check_writing(self) -> None:
+        waiting = self._waiting_bytes()
+        if waiting >= self._unsent:
+            self.transport.abort()
+            return
+        self._unsent = waiting
+        self._write_timer = self.loop.call_later(self.write_s, self._check_writing)
+
+    def _waiting_bytes(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+
+class LectrServer(uvicorn.Server):
+    """At the first SIGTERM or SIGINT: drain, listening on; then exit with code 0. Further signals change nothing."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain, drain_s: float) -> None:
+        config.timeout_graceful_shutdown = _CLOSE_GRACE_S
+        super().__init__(config)
+        self._drain = drain
+        self._drain_s = drain_s
+        self._ending: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._loop is None:
+            self.should_exit = True
+            return
+        if sig == signal.SIGINT and self._drain.draining:
+            self.should_exit = self.force_exit = True
+            return
+        self._loop.call_soon_threadsafe(self._begin_to_end)
+
+    def _begin_to_end(self) -> None:
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._end(), name="drain")
+
+    async def _end(self) -> None:
+        await self._drain.run(self._drain_s)
+        self.should_exit = True
+
+
+def server_config(app: Any, settings: Settings) -> uvicorn.Config:
+    """uvicorn as Lectr runs it: HTTP/1.1 only, no log of its own, no header of its own."""
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=protocol_for(settings),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,
+    )
