@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy import event, exc
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -31,10 +32,10 @@ READERS = 4
 WRITE_ATTEMPTS = 4
 CHECKPOINT_PAGES = 1000
 _DATA_ERRORS = (
-    sa.exc.IntegrityError,
-    sa.exc.DataError,
-    sa.exc.InterfaceError,
-    sa.exc.ProgrammingError,
+    exc.IntegrityError,
+    exc.DataError,
+    exc.InterfaceError,
+    exc.ProgrammingError,
     OverflowError,
     ValueError,
     TypeError,
@@ -98,11 +99,11 @@ class Database:
         for attempt in range(WRITE_ATTEMPTS):
             try:
                 return await self.write_once(work)
-            except sa.exc.OperationalError as error:
+            except exc.OperationalError as error:
                 if attempt + 1 == WRITE_ATTEMPTS:
                     raise LedgerError(f"the ledger could not be written: {error.orig}") from error
                 await asyncio.sleep(0.1 * 2**attempt)
-            except sa.exc.SQLAlchemyError as error:
+            except exc.SQLAlchemyError as error:
                 raise LedgerError(f"the ledger refused a change: {_reason(error)}") from error
         raise AssertionError("the loop above returns or raises")
 
@@ -139,7 +140,7 @@ class Database:
         try:
             async with self._readers.connect() as connection, connection.begin():
                 return await connection.run_sync(work)
-        except sa.exc.SQLAlchemyError as error:
+        except exc.SQLAlchemyError as error:
             raise LedgerError(f"the ledger could not be read: {_reason(error)}") from error
 
     async def _follow_file(self) -> None:
@@ -191,11 +192,11 @@ def _configure(engine: sa.Engine, begin: str, *pragmas: str) -> None:
     def begun(connection: sa.Connection) -> None:
         connection.exec_driver_sql(begin)
 
-    sa.event.listen(engine, "connect", connected)
-    sa.event.listen(engine, "begin", begun)
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
 
 
-def _reason(error: sa.exc.SQLAlchemyError) -> str:
+def _reason(error: exc.SQLAlchemyError) -> str:
     """What went wrong, without the statement's values."""
     return str(getattr(error, "orig", None) or type(error).__name__)
 
@@ -213,7 +214,7 @@ async def open_database(settings: Settings) -> Database:
         await database.open()
     except LectrError:
         raise
-    except (OSError, sqlite3.Error, sa.exc.SQLAlchemyError) as error:
+    except (OSError, sqlite3.Error, exc.SQLAlchemyError) as error:
         raise LedgerError(
             f"the ledger {path} cannot be opened ({_text(error)}); check that its folder exists, belongs to the user "
             "Lectr runs as and has free space, or set LECTR_DATA_DIR"
@@ -224,7 +225,7 @@ async def open_database(settings: Settings) -> Database:
 def _text(error: BaseException) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
-    return _reason(error) if isinstance(error, sa.exc.SQLAlchemyError) else str(error)
+    return _reason(error) if isinstance(error, exc.SQLAlchemyError) else str(error)
 
 
 @contextlib.asynccontextmanager

@@ -77,7 +77,7 @@ def _unfiltered(connection: sa.Connection, f: RequestFilter) -> dict[str, list[t
         .group_by(c.facet, c.value)
     )
     counts: dict[str, dict[str, int]] = {name: {} for name in FACETS}
-    for facet, value, *numbers in connection.execute(query):
+    for facet, value, *numbers in map(tuple, connection.execute(query)):
         count, billable, priced = (int(number) for number in numbers)
         name = SUMMED_FACETS[facet]
         if name == "provider":

@@ -74,7 +74,9 @@ class UserStore:
         if self._nobody is None:
             self._nobody = await self._hash(secrets.token_urlsafe(16))
         right = await self._verify(self._nobody if row is None else row[0], password)
-        return UserRow(*row[1:]) if right and row is not None else None
+        if not right or row is None:
+            return None
+        return UserRow(row.id, row.name, row.role, row.created_at_us)
 
     async def set_password(self, name: str, password: str) -> None:
         """Change a password; all sessions and links of the user end. Raises NotFoundError, ConflictError."""

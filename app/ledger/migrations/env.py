@@ -4,16 +4,17 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import context
+from sqlalchemy import event
 
 engine = sa.create_engine(context.config.get_main_option("sqlalchemy.url") or "", poolclass=sa.NullPool)
 
 
-@sa.event.listens_for(engine, "connect")
+@event.listens_for(engine, "connect")
 def _no_implicit_begin(connection: Any, _record: object) -> None:
     connection.isolation_level = None
 
 
-@sa.event.listens_for(engine, "begin")
+@event.listens_for(engine, "begin")
 def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
