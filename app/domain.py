@@ -186,6 +186,7 @@ class Usage(msgspec.Struct, frozen=True):
     output_audio_tokens: int = 0
     input_image_tokens: int = 0
     output_image_tokens: int = 0
+    cache_read_image_tokens: int = 0
     web_searches: int = 0
     input_characters: int = 0
     audio_milliseconds: int = 0
@@ -208,6 +209,7 @@ class Usage(msgspec.Struct, frozen=True):
             + self.input_audio_tokens
             + self.cache_read_audio_tokens
             + self.input_image_tokens
+            + self.cache_read_image_tokens
         )
 
 

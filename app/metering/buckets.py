@@ -62,15 +62,18 @@ def _openai(provider: str, endpoint: str, usage: dict[str, Any], searches: int) 
     cached = count(into, "cached_tokens") or count(usage, "cached_tokens")
     written_12h = count(into, "cache_write_12h_tokens")
     written = max(count(into, "cache_write_tokens") - written_12h, 0)
-    cached_audio = min(count(fields_of(into, "cached_tokens_details"), "audio_tokens"), cached)
+    parts = fields_of(into, "cached_tokens_details")
+    cached_audio = min(count(parts, "audio_tokens"), cached)
+    cached_image = min(count(parts, "image_tokens"), cached - cached_audio)
     audio = read.rest(count(into, "audio_tokens"), cached_audio)
-    image = count(into, "image_tokens")
+    image = read.rest(count(into, "image_tokens"), cached_image)
     audio_out = count(out, "audio_tokens")
     image_out = count(out, "image_tokens")
     return Usage(
         input_tokens=read.rest(prompt, cached, written, written_12h, audio, image),
-        cache_read_input_tokens=cached - cached_audio,
+        cache_read_input_tokens=cached - cached_audio - cached_image,
         cache_read_audio_tokens=cached_audio,
+        cache_read_image_tokens=cached_image,
         cache_write_5m_input_tokens=written,
         cache_write_12h_input_tokens=written_12h,
         input_audio_tokens=audio,
@@ -92,6 +95,7 @@ def _images(provider: str, endpoint: str, usage: dict[str, Any], searches: int) 
     return Usage(
         input_tokens=split.input_tokens,
         cache_read_input_tokens=split.cache_read_input_tokens,
+        cache_read_image_tokens=split.cache_read_image_tokens,
         input_image_tokens=split.input_image_tokens,
         output_image_tokens=split.output_tokens,
         flags=split.flags,

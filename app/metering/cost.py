@@ -35,6 +35,7 @@ _TOKEN_BUCKETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cache_read_audio_tokens", ("cache_audio_read_mtok",)),
     ("output_audio_tokens", ("output_audio_mtok",)),
     ("input_image_tokens", ("input_image_mtok",)),
+    ("cache_read_image_tokens", ("cache_image_read_mtok",)),
     ("output_image_tokens", ("output_image_mtok",)),
 )
 _OTHER_BUCKETS: tuple[tuple[str, tuple[str, ...], int], ...] = (
@@ -50,6 +51,7 @@ _FALLBACKS: Mapping[str, tuple[str, str | None]] = {
     "cache_read_audio_tokens": ("input_audio_mtok", "cached_at_input_rate"),
     "cache_write_5m_input_tokens": ("input_mtok", "cache_write_at_input_rate"),
     "input_image_tokens": ("input_mtok", None),
+    "cache_read_image_tokens": ("cache_read_mtok", None),
     "output_image_tokens": ("output_mtok", None),
 }
 _GEMINI_FALLBACKS: Mapping[str, tuple[str, str | None]] = {
@@ -57,6 +59,7 @@ _GEMINI_FALLBACKS: Mapping[str, tuple[str, str | None]] = {
     "input_audio_tokens": ("input_mtok", None),
     "output_audio_tokens": ("output_mtok", None),
 }
+_NAMED_BY = {"cache_read_mtok": "cache_read_input_tokens"}
 _STANDARD_TIERS = frozenset(("default", "standard", "auto", "on_demand", "standard_only", "scale"))
 _CLAUDE = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2})(?!\d))?")
 
@@ -246,7 +249,7 @@ def _rate(
     if fallback is None:
         raise _NoRate
     name, flag = fallback
-    rate = _rate(provider, "", (name,), rates, tier_rates, flags)
+    rate = _rate(provider, _NAMED_BY.get(name, ""), (name,), rates, tier_rates, flags)
     if flag is not None:
         _flag(flags, flag)
     return rate

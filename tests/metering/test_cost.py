@@ -23,6 +23,7 @@ FULL = TEXT | {
     "output_audio_mtok": "80",
     "input_image_mtok": "5",
     "output_image_mtok": "32",
+    "cache_image_read_mtok": "2",
     "web_searches_kcount": "10",
 }
 UPPER = {"input_mtok": "7", "output_mtok": "15"}
@@ -60,11 +61,12 @@ def test_each_bucket_has_its_own_rate() -> None:
         output_audio_tokens=300,
         input_image_tokens=3_000,
         output_image_tokens=30_000,
+        cache_read_image_tokens=9,
         web_searches=7,
     )
     millionths = (
         Decimal("2.5") + 10 * Decimal("1.25") + 100 * Decimal("3.125") + 1000 * 5 + 10_000 * Decimal("6.25")
-        + 100_000 * 10 + 3 * 40 + 30 * Decimal("2.5") + 300 * 80 + 3000 * 5 + 30_000 * 32 + 7 * 10_000
+        + 100_000 * 10 + 3 * 40 + 30 * Decimal("2.5") + 300 * 80 + 3000 * 5 + 30_000 * 32 + 9 * 2 + 7 * 10_000
     )  # fmt: skip
     assert cost(PRICES, usage, "full").picousd == millionths * 10**6
 
@@ -99,6 +101,7 @@ def test_zero_usage_is_a_value() -> None:
         (Usage(cache_write_5m_input_tokens=2), "cache_write_at_input_rate", 5_000_000),
         (Usage(input_image_tokens=2), None, 5_000_000),
         (Usage(output_image_tokens=2), None, 20_000_000),
+        (Usage(cache_read_image_tokens=2), "cached_at_input_rate", 5_000_000),
     ],
 )
 def test_a_rate_the_price_page_implies_stands_in(usage: Usage, flag: str | None, picousd: int) -> None:

@@ -59,6 +59,8 @@ _DECODE_CHUNK = msgspec.json.Decoder(_Chunk).decode
 class ChatReader(AnswerReader):
     """Reads `chat.completion` and `text_completion` answers, streamed or not."""
 
+    text_key = b'"content":'
+
     _seen: _Chunk | None = None
     _withheld_at_cr = False
 

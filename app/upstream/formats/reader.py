@@ -25,6 +25,9 @@ class AnswerReader:
     come whole and gives out what the client would have got without Lectr. Otherwise it returns `chunk` itself.
     """
 
+    text_key = b'"text":'
+    """What stands before the answer's text in a document: where one was cut off, what follows is its length."""
+
     def __init__(self, *, usage_added: bool = False) -> None:
         self.reply = Reply()
         self.terminal = False
@@ -139,6 +142,9 @@ class AnswerReader:
             self.reply.reader_failed = self.reply.usage is None
         elif self.read_document(body):
             self.reply.ended = True
+        else:
+            _, _, text = body.partition(self.text_key)
+            self.reply.output_characters = len(text.decode("utf-8", "replace"))
         self.terminal = self.reply.ended
 
     def _feed_edited(self, splitter: SseSplitter, chunk: bytes) -> bytes:

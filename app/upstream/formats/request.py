@@ -59,9 +59,14 @@ _DECODE_TOP = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def read_request(
-    format: str | None, endpoint: str, body: bytes, *, content_type: str = "application/json"
+    format: str | None,
+    endpoint: str,
+    body: bytes,
+    *,
+    content_type: str = "application/json",
+    deployment: str | None = None,
 ) -> RequestFacts:
-    """The facts of one request; `endpoint` is its ledger name.
+    """The facts of one request; `endpoint` is its ledger name, `deployment` the model where the path names it.
 
     `prompt_bytes`, `used` and `input_characters` stay empty: `request_detail` reads them after the request is sent.
     Raises RequestRejected (400 `invalid_request`) on a body that cannot be served; never for endpoint `other`.
@@ -76,6 +81,7 @@ def read_request(
         model, stream = _model_of(head.model), _stream_of(head.stream)
         options = head.stream_options
         asks_usage = isinstance(options, dict) and options.get("include_usage") is True
+    model = model or deployment
     if model is None and endpoint in MODEL_NEEDED:
         raise _rejected("The request names no model: add the field `model`.")
     return RequestFacts(model=model, stream=stream, asks_usage=asks_usage)

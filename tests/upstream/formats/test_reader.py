@@ -106,9 +106,12 @@ def test_a_fault_in_the_reader_costs_the_reading_and_no_byte(
 
 
 def test_a_truncated_document_is_not_whole() -> None:
-    reply, _ = fed("openai-chat", [b'{"model":"m","choices":[{"message":{"content":"ab'])
+    reply, _ = fed("openai-chat", ['{"model":"m","choices":[{"message":{"content":"é234567'.encode()])
     assert not reply.ended
     assert not reply.reader_failed
+    assert 7 <= reply.output_characters <= 8
+    assert fed("anthropic-messages", [b'{"model":"m","content":[{"type":"text","text":"ab'])[0].output_characters == 3
+    assert fed("openai-chat", [b'{"model":"m"'])[0].output_characters == 0
 
 
 def test_a_stream_of_gigabytes_is_not_kept() -> None:

@@ -114,6 +114,11 @@ def test_the_depth_limit_is_exact(opening: bytes) -> None:
     rejected(nested(100_000))
 
 
+def test_a_deployment_in_the_path_stands_in_for_the_model() -> None:
+    assert read_request(*CHAT, b"{}", deployment="ours") == RequestFacts("ours")
+    assert read_request(*CHAT, b'{"model":"a"}', deployment="ours") == RequestFacts("a")
+
+
 def test_lone_surrogates_that_javascript_sends_are_taken() -> None:
     assert read_request(*CHAT, b'{"model":"a","stream":true,"messages":"\\ud83d"}') == RequestFacts("a", True)
 
