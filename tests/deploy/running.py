@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -81,7 +82,22 @@ class Lectr:
         )
         assert made.returncode == 0, made.stderr
         self.key = made.stdout.strip().splitlines()[-1]
+        self.wait_until_known(self.key)
         return self.key
+
+    def wait_until_known(self, key: str) -> None:
+        """A key made by another process is live within a second."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/v1/models", headers={"X-Lectr-Key": key})
+        deadline = time.monotonic() + 3
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=5):
+                    return
+            except urllib.error.HTTPError as refused:
+                refused.close()
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
 
     def rows(self, **filters: str) -> int:
         """How many requests the ledger holds, as the admin API counts them."""

@@ -70,6 +70,7 @@ def test_uv_is_used_where_it_is_there(clone: Path) -> None:
     assert calls[1] == "pip install --quiet --python .venv/bin/python --require-hashes -r requirements.txt"
 
     assert "Nothing to be done" in make(clone, "setup").stdout
+    time.sleep(0.05)  # a file's time moves in steps of some milliseconds
     os.utime(clone / "requirements.txt")
     make(clone, "setup")
     assert len((clone / "calls").read_text().splitlines()) == 3

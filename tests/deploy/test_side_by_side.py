@@ -47,7 +47,7 @@ def test_two_versions_share_one_volume(tmp_path: Path) -> None:
             assert wait_for_rows(new, 165) == 165
 
             later = new.create_key("made during the deploy")
-            time.sleep(1.2)
+            old.wait_until_known(later)
             assert ask(old, later, 1) == [200]
 
             assert stop(old.process) == 0
