@@ -60,7 +60,7 @@ async def detect_many(page: NamedDependency[Page]) -> Response[bytes]:
         names, _ = _names(text)
         body = _csv([look_up(page.services.catalog.current, name, _day(page)) for name in names])
         headers = {"content-disposition": 'attachment; filename="detected.csv"', "cache-control": "no-store"}
-        return Response(body, media_type="text/csv; charset=utf-8", headers=headers, status_code=200)
+        return Response(body, media_type="text/csv", headers=headers, status_code=200)
     return await _answer(page, Query("/detect"), text)
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from app.console import times
 from app.console.links import Query
-from app.ledger.filters import RequestFilter
+from app.ledger.filters import RequestFilter, status_condition
 
 DIMENSIONS = ("provider", "model", "feature", "task", "key", "status", "priced", "streamed")
 """The facets, in the order they are shown."""
@@ -48,15 +48,23 @@ def understand(query: Query, now_us: int, zone: str) -> Asked:
         flags[name] = _FLAGS.get(values.get(name, ""))
         if name in values and flags[name] is None:
             problems.append(f"{name} is true or false.")
+    status = values.get("status")
+    try:
+        if status is not None:
+            status_condition(status)
+    except ValueError as error:
+        problems.append(f"{error}.")
+        status = None
     sort = values.get("sort", "time")
     if sort not in SORTS:
         problems.append("Sort by time, cost or duration.")
         sort = "time"
-    names = [name for name in FILTERS if name not in ("priced", "streamed")]
+    names = [name for name in FILTERS if name not in ("priced", "streamed", "status")]
     return Asked(
         query=query,
         filter=RequestFilter(
             **{name: values.get(name) for name in names},
+            status=status,
             priced=flags["priced"],
             streamed=flags["streamed"],
             since_us=times.day_starts_us(span.since, zone) if span.since else None,

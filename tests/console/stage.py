@@ -38,10 +38,12 @@ class Stage(msgspec.Struct):
 
     url: str
     entries: list[LedgerEntry]
+    clients: list[httpx.Client] = []
 
     def visit(self, name: str | None = "admin", **options: object) -> "Visit":
         """A browser without JavaScript; signed in unless `name` is None."""
         visit = Visit(httpx.Client(base_url=self.url, **options))  # type: ignore[arg-type]
+        self.clients.append(visit.client)
         if name is not None:
             answer = visit.submit("/sign-in", {"name": name, "password": PASSWORD}, page="/sign-in")
             assert answer.status_code == 303, answer.text
@@ -95,18 +97,21 @@ def running(folder: Path, *, requests: int = 900, port: int = 0, **changed: obje
     """Serve a furnished Lectr from `folder` until the block ends."""
     settings = Settings(data_dir=folder, secret="s" * 32, admin_token="t" * 32, **changed)  # type: ignore[arg-type]
     entries = asyncio.run(_furnish(settings, requests))
+    app = create_app(settings)
     listener = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(create_app(settings), log_level="warning", proxy_headers=False, lifespan="on")
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False, lifespan="on"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     deadline = time.monotonic() + 20
     while not server.started and thread.is_alive() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert server.started, "the server did not start"
+    stage = Stage(f"http://127.0.0.1:{listener.getsockname()[1]}", entries)
     try:
-        yield Stage(f"http://127.0.0.1:{listener.getsockname()[1]}", entries)
+        yield stage
     finally:
+        for client in stage.clients:
+            client.close()
         server.should_exit = True
         thread.join(10)
         listener.close()

@@ -1,0 +1,59 @@
+from app.console import figures
+from tests.console.html import parse
+from tests.console.stage import NOW_US, Stage, Visit
+from tests.console.traffic import DAY_US
+
+
+def test_the_sums_are_those_of_the_ledger_and_say_what_is_missing(stage: Stage, admin: Visit) -> None:
+    first = NOW_US // DAY_US * DAY_US - 29 * DAY_US
+    month = [entry for entry in stage.entries if entry.started_at_us >= first]
+    tile = parse(admin.get("/").text).all("dl", class_="tiles")[0].all("div")[2]
+    assert tile.one("dt").text == "30 days"
+    assert tile.all("dd")[0].text == figures.money(sum(entry.cost_picousd or 0 for entry in month))
+    unpriced = sum(entry.billable and entry.cost_picousd is None for entry in month)
+    assert tile.all("dd")[2].text == f"{unpriced} of {len(month)} requests have no price: not in this sum"
+    assert tile.all("a")[1].attributes["href"] == "/requests?range=30d&priced=false"
+
+
+def test_the_chart_stands_as_a_table_too_and_both_sum_to_the_same(stage: Stage, admin: Visit) -> None:
+    page = parse(admin.get("/").text)
+    table = page.one("table", id="by-day-table")
+    assert len(table.one("tbody").all("tr")) == 30
+    total = 0
+    for row in table.one("tbody").all("tr"):
+        *parts, whole = [int(data.attributes["value"]) for data in row.all("data")]
+        assert sum(parts) == whole
+        total += whole
+    first = NOW_US // DAY_US * DAY_US - 29 * DAY_US
+    assert total == sum(entry.cost_picousd or 0 for entry in stage.entries if entry.started_at_us >= first)
+
+
+def test_models_in_use_that_end_soon_are_named(admin: Visit) -> None:
+    section = parse(admin.get("/").text).one("section", aria_labelledby="retiring")
+    assert "gpt-4o-mini" in section.text
+    assert "until 2027-01-14" in section.text
+
+
+def test_the_range_is_in_the_url(admin: Visit) -> None:
+    assert len(parse(admin.get("/?range=7d").text).one("table", id="by-day-table").one("tbody").all("tr")) == 7
+    assert admin.get("/?range=nonsense").status_code == 200
+
+
+def test_an_empty_ledger_says_what_to_do_first(fresh: Stage) -> None:
+    page = parse(fresh.visit().get("/").text)
+    assert "Nothing to sum yet" in page.text
+    assert any(link.attributes["href"] == "/settings#keys" for link in page.all("a"))
+
+
+def test_features_share_the_cost_out_and_name_the_header_that_mends_the_rest(stage: Stage, admin: Visit) -> None:
+    page = parse(admin.get("/features?range=all").text)
+    table = page.one("section", aria_labelledby="by-1").one("table")
+    shown = {row.one("th").one("a").text: row for row in table.one("tbody").all("tr")}
+    for name in ("search", "support-bot"):
+        spent = sum(entry.cost_picousd or 0 for entry in stage.entries if entry.feature == name)
+        assert shown[name].one("data").attributes["value"] == str(spent)
+        assert shown[name].one("a").attributes["href"] == f"/requests?range=all&feature={name}"
+    untagged = sum(entry.feature is None for entry in stage.entries)
+    note = page.one("div", class_="note").text
+    assert note.startswith(f"{figures.share(untagged, len(stage.entries))} of the requests name no feature.")
+    assert "X-Lectr-Feature: search" in note
