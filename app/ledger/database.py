@@ -179,7 +179,6 @@ def _configure(engine: sa.Engine, begin: str, *pragmas: str) -> None:
         cursor = connection.cursor()
         for pragma in (
             f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
-            "PRAGMA journal_mode=WAL",
             "PRAGMA foreign_keys=ON",
             "PRAGMA synchronous=FULL",
             "PRAGMA wal_autocheckpoint=0",

@@ -6,6 +6,7 @@ import msgspec
 import sqlalchemy as sa
 
 from app.ledger.clock import id_bytes, id_floor
+from app.ledger.storable import storable
 from app.ledger.tables import PRICED, UNPRICED, groups
 
 UNTAGGED = "untagged"
@@ -78,7 +79,7 @@ def _like(text: str) -> str:
 
 
 def _search(text: str) -> sa.ColumnElement[bool]:
-    pattern = _like(text.strip()[:200].replace("\0", "").encode("utf-8", "replace").decode())
+    pattern = _like(storable(text.strip(), 200))
     columns = (groups.c.model, groups.c.feature, groups.c.task, groups.c.key)
     return sa.or_(*(column.ilike(pattern, escape="\\") for column in columns))
 
@@ -96,7 +97,7 @@ def condition_on(f: RequestFilter, name: str) -> Any:
         return groups.c.streamed == int(value)
     if value == UNTAGGED and name in ("feature", "task"):
         return groups.c[name].is_(None)
-    return groups.c[name] == value.replace("\0", "").encode("utf-8", "replace").decode()
+    return groups.c[name] == storable(value, 200)
 
 
 def search_condition(f: RequestFilter) -> Any:

@@ -38,8 +38,9 @@ async def prepare_schema(path: Path) -> None:
             return
         if await asyncio.to_thread(_is_empty, path):
             await asyncio.to_thread(create_tables, path)
-        else:
+        elif not await asyncio.to_thread(_is_known, path):
             await _migrate(path)
+        await asyncio.to_thread(_journal_mode, path, "=WAL")
     finally:
         lock.release()
 
@@ -62,6 +63,16 @@ def schema_version(path: Path) -> str | None:
 
 
 def _is_current(path: Path) -> bool:
+    return _is_known(path) and _journal_mode(path, "") == "wal"
+
+
+def _journal_mode(path: Path, wanted: str) -> str:
+    # Changing it does not wait for others as ordinary statements do, so it is done here, under the lock.
+    with contextlib.closing(sqlite3.connect(path, timeout=5)) as connection:
+        return str(connection.execute(f"PRAGMA journal_mode{wanted}").fetchone()[0])
+
+
+def _is_known(path: Path) -> bool:
     version = schema_version(path)
     if version == HEAD:
         return True

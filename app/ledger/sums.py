@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from app.ledger.days import day_conditions
 from app.ledger.facet_sums import ABSENT, FACET_SUM_COLUMNS, LOW_BITS, PAIR_NAMES, SUMMED_FACETS
 from app.ledger.filters import UNTAGGED, RequestFilter
+from app.ledger.storable import storable
 from app.ledger.tables import (
     FREE,
     HISTOGRAM_COLUMNS,
@@ -66,6 +67,9 @@ def _facet_source(by: str | None, f: RequestFilter) -> list[Any] | None:
         value = value.strip().lower()
     elif value == UNTAGGED and name in ("feature", "task"):
         value = ABSENT
+    else:
+        # No group has an empty text: here that would name the rows without one.
+        value = storable(value, 200) or "\x01"
     return [_F.facet == SUMMED_FACETS.index(name), _F.value == value]
 
 

@@ -8,9 +8,18 @@ from app.ledger.calendar_build import newest_day, sums_of_day
 from app.ledger.clock import day_text
 from app.ledger.database import Database
 from app.ledger.days import COMPLETE
-from app.ledger.facet_sums import LOW_BITS
+from app.ledger.facet_sums import FACET_SUM_COLUMNS, LOW_BITS, PAIR_NAMES, SUMMED_FACETS, fold, stored_groups
 from app.ledger.rollup import BOUND_COLUMNS, read_calendars
-from app.ledger.tables import HISTOGRAM_COLUMNS, TOKEN_COLUMNS, groups, requests, rollup, rollup_carry
+from app.ledger.tables import (
+    COUNT_COLUMNS,
+    HISTOGRAM_COLUMNS,
+    TOKEN_COLUMNS,
+    facet_sums,
+    groups,
+    requests,
+    rollup,
+    rollup_carry,
+)
 
 MAX_SENTENCES = 50
 
@@ -69,7 +78,29 @@ def _compare(connection: sa.Connection, calendar: int, zone: str, day: int) -> l
             wrong.append("bounds that leave rows out")
         if wrong:
             found.append(f"{day_text(day)} ({zone}), group {group_id}: {', '.join(wrong)}")
-    return found
+    return found + _compare_facets(connection, rows, calendar, zone, day)
+
+
+def _compare_facets(
+    connection: sa.Connection, rows: dict[int, list[int]], calendar: int, zone: str, day: int
+) -> list[str]:
+    stored = stored_groups(connection, rows)
+    sums = {(calendar, day, group_id): values for group_id, values in rows.items() if group_id in stored}
+    counted = {(facet, value): numbers for (_, facet, _, value), numbers in fold(sums, stored).items()}
+    c = facet_sums.c
+    query = sa.select(c.facet, c.value, *(c[name] for name in FACET_SUM_COLUMNS))
+    summed = {}
+    for facet, value, *numbers in map(tuple, connection.execute(query.where(c.calendar == calendar, c.day == day))):
+        counts, rest = numbers[: len(COUNT_COLUMNS)], numbers[len(COUNT_COLUMNS) :]
+        pairs, histogram = rest[: len(PAIR_NAMES)], rest[len(PAIR_NAMES) :]
+        totals = [(high << LOW_BITS) + low for high, low in zip(pairs[::2], pairs[1::2], strict=True)]
+        summed[facet, value] = [*counts, *totals, *histogram]
+    nothing = [0] * (len(COUNT_COLUMNS) + len(PAIR_NAMES) // 2 + len(HISTOGRAM_COLUMNS))
+    return [
+        f"{day_text(day)} ({zone}), {SUMMED_FACETS[facet]} {value or 'none'}: not the sum of its groups"
+        for facet, value in sorted(counted.keys() | summed.keys())
+        if counted.get((facet, value), nothing) != summed.get((facet, value), nothing)
+    ]
 
 
 def _stored(connection: sa.Connection, calendar: int, day: int) -> dict[int, list[int]]:

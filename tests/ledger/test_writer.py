@@ -14,12 +14,13 @@ import pytest
 
 from app.domain import CostReason, LedgerEntry, Outcome, UsageSource
 from app.errors import LedgerError
+from app.ledger.clock import DAY_US
 from app.ledger.database import Database, open_database
 from app.ledger.reports import RequestFilter, count_requests, get_request, usage_by
 from app.ledger.verify import verify_rollup
 from app.ledger.writer import LedgerWriter
 from app.settings import Settings
-from tests.ledger.builders import DAY_US, T0, entry
+from tests.ledger.builders import T0, entry
 
 pytestmark = pytest.mark.anyio
 
