@@ -6,13 +6,13 @@ what was asked for.
 """
 
 import json
-import re
 from typing import Any
 
 import msgspec
 
 from app.errors import RequestRejected
 from app.upstream.formats.multipart import form_fields
+from app.upstream.formats.repeats import could_repeat
 
 MAX_DEPTH = 128
 MAX_MODEL_CHARACTERS = 256
@@ -31,10 +31,6 @@ MODEL_NEEDED = frozenset(
 )
 _MODEL_OPTIONAL = frozenset(("responses", "moderations", "images.generations"))
 _KEYS = ("model", "stream", "stream_options")
-# A prefix of all three: how often these occur tells at once that no key can be there twice.
-_KEY_STARTS = (b'"model"', b'"stream')
-# JSON writers escape letters only to hide them: one of the keys spelled so is looked at closely.
-_ESCAPED_LETTER = re.compile(rb"\\u00(?:[46][0-9a-fA-F]|[57][0-9aA]|5[fF])")
 
 
 class RequestFacts(msgspec.Struct, frozen=True):
@@ -55,7 +51,6 @@ class _Head(msgspec.Struct):
 
 
 _DECODE_HEAD = msgspec.json.Decoder(_Head).decode
-_DECODE_TOP = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def read_request(
@@ -114,7 +109,7 @@ def _head_of(body: bytes) -> _Head:
         raise _rejected("The request body must be a JSON object.") from None
     except (msgspec.MsgspecError, RecursionError):
         return _odd_head(body)
-    if _could_repeat(body):
+    if could_repeat(body):
         _refuse_repeats(body)
     return head
 
@@ -154,22 +149,6 @@ class _Pairs:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(name)
-
-
-def _could_repeat(body: bytes) -> bool:
-    if b"\\u00" in body and _ESCAPED_LETTER.search(body):
-        return True
-    counts = [body.count(start) for start in _KEY_STARTS]
-    if counts[0] < 2 and counts[1] < 2:
-        return False
-    # Inside the values of the top level the same words are free; what remains must be one of each key.
-    members = _DECODE_TOP(body)
-    values = [bytes(value) for value in members.values()]
-    for start, count in zip(_KEY_STARTS, counts, strict=True):
-        once = sum(f'"{key}"'.encode().startswith(start) for key in members)
-        if count > once and count - sum(value.count(start) for value in values) > once:
-            return True
-    return False
 
 
 def _refuse_repeats(body: bytes) -> None:
