@@ -129,7 +129,8 @@ def cpu_ns(pid: int) -> int:
 def rss_mib(pid: int) -> float:
     """Resident memory of the tree in MiB."""
     process = psutil.Process(pid)
-    return sum(each.memory_info().rss for each in (process, *process.children(recursive=True))) / 2**20
+    resident: int = sum(each.memory_info().rss for each in (process, *process.children(recursive=True)))
+    return resident / 2**20
 
 
 def put_load(target: Target, key: str, folder: Path, *, connections: int, seconds: int) -> Run:
