@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from app.ledger.clock import day_reader
+from app.ledger.clock import day_reader, zone_named
 from app.ledger.filters import RequestFilter
 from app.ledger.rollup import read_calendars
 from app.ledger.schema import UTC_CALENDAR
@@ -15,19 +15,16 @@ COMPLETE = 0
 def calendar_of(connection: sa.Connection, zone: str | None = None) -> tuple[int, str]:
     """(id, zone) of the calendar of `zone`, of the reporting zone if None; UTC's while that one is being built.
 
-    Raises ValueError for a zone that is neither.
+    Sums are kept for UTC and the reporting zone alone, so any other zone (one that was the reporting zone a moment
+    ago) gets the latter's calendar. Raises ValueError with a sentence for a name that is no zone.
     """
-    known = read_calendars(connection)
-    if zone is None:
-        complete = [(number, name) for number, name, first in known if number != UTC_CALENDAR and first == COMPLETE]
-        return complete[-1] if complete else (UTC_CALENDAR, "UTC")
     if zone == "UTC":
         return UTC_CALENDAR, "UTC"
-    for number, name, first in reversed(known):
-        if name == zone:
-            return (number, name) if first == COMPLETE else (UTC_CALENDAR, "UTC")
-    kept = ", ".join(name for _, name, _ in known)
-    raise ValueError(f"daily sums are kept for {kept}, not for {zone!r}; set it as the reporting zone first")
+    if zone is not None:
+        zone_named(zone)
+    known = read_calendars(connection)
+    complete = [(number, name) for number, name, first in known if number != UTC_CALENDAR and first == COMPLETE]
+    return complete[-1] if complete else (UTC_CALENDAR, "UTC")
 
 
 def days_touched(f: RequestFilter, zone: str) -> tuple[int | None, int | None]:

@@ -49,7 +49,7 @@ class TeamStore:
     async def set(self, name: str, value: str | int | None) -> None:
         """Set one field of TeamValues; None or an empty text takes it back.
 
-        A new reporting zone has all days summed anew before this returns (about 4 s for a million rows).
+        A new reporting zone has all days summed anew before this returns (about 13 s for a million rows).
         Raises ConflictError with a sentence for a name or value that cannot be.
         """
         text = _checked(name, value)

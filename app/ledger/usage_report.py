@@ -77,7 +77,8 @@ async def usage_by(
 ) -> UsageReport:
     """Sums per `by` over whole days of `zone`, `since` inclusive, `until` exclusive; the filter's own times are unused.
 
-    While the days of a new reporting zone are still being built, those of UTC are used: see the report's `zone`.
+    Only UTC and the reporting zone have sums. Any other zone is answered in the reporting zone's days, and while those
+    are still being built, in UTC's: the report's `zone` says which.
     Raises ValueError with a sentence for an unknown `by`, zone or filter.
     """
     if by not in GROUPINGS:
