@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from litestar import Response, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
 from app.api import parameters
 from app.catalog.schema import Override
@@ -41,7 +41,7 @@ async def override_list(request: parameters.Query, services: NamedDependency[Ser
 
 
 @post("/api/overrides", status_code=201)
-async def override_add(data: OverrideBody, services: NamedDependency[Services]) -> Response[Any]:
+async def override_add(data: JSONBody[OverrideBody], services: NamedDependency[Services]) -> Response[Any]:
     """Add one. 400 with the reason if it cannot be used."""
     made = Override(0, data.kind, data.provider, data.model, data.alias, data.rates, data.starts, data.note)
     services.catalog.current.with_overrides([*await services.team.list_overrides(), made])
