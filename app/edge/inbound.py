@@ -71,8 +71,12 @@ def read_facts(request: InboundRequest, caller: Caller) -> RequestFacts:
         return RequestFacts()
     content_type = caller.fields.get(b"content-type", b"").decode("latin-1")
     facts = read_request(
-        FORMAT_BY_ENDPOINT[request.endpoint], request.endpoint, request.body, content_type=content_type
+        FORMAT_BY_ENDPOINT[request.endpoint],
+        request.endpoint,
+        request.body,
+        content_type=content_type,
+        deployment=request.deployment,
     )
-    request.model = facts.model or request.deployment
+    request.model = facts.model
     request.stream = facts.stream
     return facts
