@@ -15,9 +15,9 @@ from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
-from litestar.openapi import OpenAPIConfig
 
 from app import api, console
+from app.api.document import openapi_config
 from app.api.failures import api_error
 from app.catalog.catalog import Catalog, CatalogHolder
 from app.catalog.load import load_catalog
@@ -88,7 +88,7 @@ def create_app(
         lifespan=[lifespan],
         logging_config=None,
         debug=False,
-        openapi_config=OpenAPIConfig(title="Lectr", version=VERSION, path="/api/docs", render_plugins=[]),
+        openapi_config=openapi_config(VERSION),
     )
     marks = {"x-lectr-demo": "1"} if settings.demo else {}
     return Outer(
@@ -173,8 +173,9 @@ async def running(
         await database.close()
 
 
-@get("/health", sync_to_thread=False)
+@get("/health", sync_to_thread=False, security=[{}])
 def _health(state: State) -> Response[dict[str, Any]]:
+    """Open to all, numbers only: `status` ok or degraded; 503 while the process drains."""
     status, document = health(state.services, draining=state.drain.draining)
     return Response(document, status_code=status)
 

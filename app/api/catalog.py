@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from app.api import parameters
-from app.api.failures import BadQuery
+from app.api.failures import BadQuery, documented
 from app.catalog.catalog import Catalog
 from app.catalog.schema import Model
 from app.detection.explain import explain
@@ -98,7 +98,7 @@ class RecommendationList(msgspec.Struct):
     living: list[RecommendationView]
 
 
-@get("/api/detect", sync_to_thread=False)
+@get("/api/detect", sync_to_thread=False, responses=documented(400))
 def detect_model(request: parameters.Query, services: NamedDependency[Services], model: FromQuery[str]) -> DetectAnswer:
     """What Lectr makes of a model name."""
     parameters.only(request, ("model",))
@@ -127,7 +127,7 @@ def detect_model(request: parameters.Query, services: NamedDependency[Services],
     )
 
 
-@get("/api/models", sync_to_thread=False)
+@get("/api/models", sync_to_thread=False, responses=documented(400))
 def model_list(request: parameters.Query, services: NamedDependency[Services]) -> ModelList:
     """Every model of the registry with its price in force, lifecycle and downgrades."""
     parameters.only(request, ())
@@ -135,7 +135,7 @@ def model_list(request: parameters.Query, services: NamedDependency[Services]) -
     return ModelList([_model(catalog, model, today) for model in catalog.models])
 
 
-@get("/api/models/{model_id:path}", sync_to_thread=False)
+@get("/api/models/{model_id:path}", sync_to_thread=False, responses=documented(400, 404))
 def model_detail(
     request: parameters.Query,
     services: NamedDependency[Services],
@@ -147,23 +147,23 @@ def model_detail(
     catalog = services.catalog.current
     name = model_id.lstrip("/")
     if provider is not None and provider not in catalog.providers:
-        raise BadQuery(f"There is no provider {provider!r}. There are: {', '.join(catalog.providers)}.")
+        raise BadQuery(f"There is no provider {provider[:40]!r}. There are: {', '.join(catalog.providers)}.")
     found = catalog.find(name, provider)
     if found is None:
         near = catalog.near(name)
         hint = f" Near: {', '.join(near)}." if near else ""
         raise NotFoundError(f"The registry has no model {name[:200]!r}.{hint}")
-    return _model(catalog, found, _today(services))
+    return _model(catalog, found, _today(services), provider)
 
 
-@get("/api/recommendations", sync_to_thread=False)
+@get("/api/recommendations", sync_to_thread=False, responses=documented(400))
 def recommendations(
     request: parameters.Query, services: NamedDependency[Services], view: FromQuery[str] = "table"
 ) -> RecommendationList:
     """The listed downgrades in the product's words, with today's truth beside them."""
     parameters.only(request, ("view",))
     if view != "table":
-        raise BadQuery(f"view is {view!r}; there is: table.")
+        raise BadQuery(f"view is {view[:40]!r}; there is: table.")
     catalog, today = services.catalog.current, _today(services)
     listed, living = listed_table(catalog, today), living_table(catalog, today)
     return RecommendationList(*([_recommendation(row) for row in rows] for rows in (listed, living)))
@@ -175,21 +175,23 @@ def _recommendation(row: TableRow) -> RecommendationView:
     )
 
 
-def _model(catalog: Catalog, model: Model, today: date) -> ModelView:
+def _model(catalog: Catalog, model: Model, today: date, asked: str | None = None) -> ModelView:
+    """`asked` is the provider asked for: Azure serves other companies' models at prices of its own."""
+    provider = asked or model.provider
     able = model.capabilities
     downgrades = model.listed or model.living
     named = ("images", "audio", "tools", "parallel_tools", "json_mode", "json_schema", "reasoning")
     return ModelView(
         id=model.id,
-        provider=model.provider,
-        routing_target=model.routing_target,
+        provider=provider,
+        routing_target=model.routing_target and provider == model.provider,
         aliases=model.aliases,
         mode=model.mode,
         alive=model.lifecycle.alive_on(today),
         status=model.lifecycle.status,
         ends=model.lifecycle.ends,
         replacement=model.lifecycle.replacement,
-        price=_price(catalog, model.provider, model.id, today),
+        price=_price(catalog, provider, model.id, today),
         context_tokens=able.context_tokens,
         max_output_tokens=able.max_output_tokens,
         capabilities={name: getattr(able, name) for name in named},

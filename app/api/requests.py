@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from app.api import parameters
-from app.api.failures import BadQuery
+from app.api.failures import BadQuery, documented
 from app.api.rows import ROW_NAMES, RequestRow, csv_line, csv_text, row_of
 from app.ledger.reports import RequestFilter, get_request, list_requests, stream_requests
 from app.services import Services
@@ -26,7 +27,13 @@ class RequestList(msgspec.Struct):
     next: str | None
 
 
-@get("/api/requests")
+@get(
+    "/api/requests",
+    responses={
+        200: ResponseSpec(RequestList, description="One page, or the export that was asked for."),
+        **documented(400),
+    },
+)
 async def request_list(
     request: parameters.Query,
     services: NamedDependency[Services],
@@ -56,18 +63,19 @@ async def request_list(
         since_us=parameters.moment_us("since", since),
         until_us=parameters.moment_us("until", until),
     )
+    length = parameters.limit(limit)
     if format in ("ndjson", "csv"):
         return _export(services, wanted, format)
     if format != "json":
-        raise BadQuery(f"format is {format!r}; it may be json, ndjson or csv.")
+        raise BadQuery(f"format is {format[:40]!r}; it may be json, ndjson or csv.")
     try:
-        page = await list_requests(services.database, wanted, limit=parameters.limit(limit), after=after)
+        page = await list_requests(services.database, wanted, limit=length, after=after)
     except ValueError as error:
         raise BadQuery(str(error)) from None
     return Response(RequestList([row_of(entry) for entry in page.entries], page.next))
 
 
-@get("/api/requests/{request_id:str}")
+@get("/api/requests/{request_id:str}", responses=documented(400, 404))
 async def request_row(
     request: parameters.Query, services: NamedDependency[Services], request_id: FromPath[str]
 ) -> RequestRow:

@@ -7,6 +7,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 
 from app.api import parameters
+from app.api.failures import documented
 from app.services import Services
 
 
@@ -28,7 +29,7 @@ class SelfCheck(msgspec.Struct):
     price_list_date: str
 
 
-@get("/api/self-check", sync_to_thread=False)
+@get("/api/self-check", sync_to_thread=False, responses=documented(400))
 def self_check(request: parameters.Query, services: NamedDependency[Services]) -> SelfCheck:
     """The counters of this process since it started."""
     parameters.only(request, ())
@@ -54,4 +55,5 @@ def self_check(request: parameters.Query, services: NamedDependency[Services]) -
 @get("/api/openapi.json", sync_to_thread=False, include_in_schema=False)
 def openapi(request: Request[Any, Any, Any]) -> Response[Any]:
     """The admin API as an OpenAPI document."""
+    parameters.only(request, ())
     return Response(request.app.openapi_schema.to_schema())

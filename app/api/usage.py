@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from app.api import parameters
-from app.api.failures import BadQuery
+from app.api.failures import BadQuery, documented
 from app.domain import usd_text
 from app.ledger.reports import GROUPINGS, UsageRow, usage_by
 from app.services import Services
@@ -38,7 +38,7 @@ class UsageAnswer(msgspec.Struct):
     total: dict[str, Any]
 
 
-@get("/api/usage")
+@get("/api/usage", responses=documented(400))
 async def usage(
     request: parameters.Query,
     services: NamedDependency[Services],
@@ -49,9 +49,9 @@ async def usage(
     """Sums over whole days of the reporting zone: `since` inclusive, `until` exclusive."""
     parameters.only(request, ("by", "since", "until"))
     if by not in GROUPINGS:
-        raise BadQuery(f"by is {by!r}; it may be {', '.join(GROUPINGS)}.")
-    first, last = parameters.day("since", since), parameters.day("until", until)
+        raise BadQuery(f"by is {by[:40]!r}; it may be {', '.join(GROUPINGS)}.")
     zone = services.team.values.reporting_zone
+    first, last = parameters.day("since", since, zone), parameters.day("until", until, zone)
     report = await usage_by(services.database, by, since=first, until=last, zone=zone)
     rows = [{by: row.group, **_sums(row)} for row in report.rows]
     return Response(UsageAnswer(by, report.zone, first, last, rows, _sums(report.total)))
