@@ -11,6 +11,7 @@ from app.ledger.facet_sums import ABSENT, SUMMED_FACETS, status_class
 from app.ledger.filters import FACETS, UNTAGGED, RequestFilter, condition_on, search_condition
 from app.ledger.sums import facet_days, is_plain
 from app.ledger.tables import FREE, PRICED, facet_sums, groups, rollup
+from app.ledger.time_order import chosen_groups
 
 MAX_VALUES = 100
 
@@ -31,9 +32,14 @@ async def facets(database: Database, f: RequestFilter) -> dict[str, list[tuple[s
 
     def work(connection: sa.Connection) -> list[Any]:
         calendar, zone = calendar_of(connection)
+        days = day_conditions(calendar, *days_touched(f, zone))
+        if len(set_on) > 1:
+            # A group that fails two filters is in no facet; most do, so they are not added up at all.
+            failing: Any = sum(sa.case((condition, 0), else_=1) for condition in set_on.values())
+            days.append(rollup.c.group_id.in_(chosen_groups([failing <= 1])))
         per_group = (
             sa.select(rollup.c.group_id, sa.func.sum(rollup.c.requests).label("counted"))
-            .where(*day_conditions(calendar, *days_touched(f, zone)))
+            .where(*days)
             .group_by(rollup.c.group_id)
             .subquery()
         )
