@@ -7,9 +7,8 @@ because a row alone took 4.2 ms through aiosqlite's hop per call and takes 0.7 m
 """
 
 import asyncio
-import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -225,13 +224,3 @@ def _text(error: BaseException) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return _reason(error) if isinstance(error, exc.SQLAlchemyError) else str(error)
-
-
-@contextlib.asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Database]:
-    """`open_database` as a context that closes what it opened."""
-    database = await open_database(settings)
-    try:
-        yield database
-    finally:
-        await database.close()
