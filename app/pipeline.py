@@ -137,6 +137,7 @@ class Pipeline:
         headers = answer.client_headers(keep_length=keep_length) + record.headers()
         if content_type.startswith(b"text/event-stream"):
             record.event_stream = True
+            headers = [field for field in headers if field[0] != b"x-accel-buffering"]
             headers.append((b"x-accel-buffering", b"no"))
         await self._relay_stream(record, answer, reader, headers, length if keep_length else None)
 
