@@ -46,6 +46,7 @@ class Pipeline:
         clock: Callable[[], int],
     ) -> None:
         self._settings = settings
+        self._stream_timeout_ns = int(settings.stream_timeout_s * 1e9)
         self._catalog = catalog
         self._ledger = ledger
         self._team = team
@@ -146,8 +147,8 @@ class Pipeline:
         headers = answer.client_headers(keep_length=True) + record.headers()
         held: list[bytes] = []
         try:
-            async for chunk in self._timed_chunks(record, answer):
-                held.append(chunk)  # noqa: PERF401 - what came before a break must still be there
+            while chunk := await self._next_chunk(record, answer):
+                held.append(chunk)
         except UpstreamError:
             await record.caller.start(answer.status, headers)
             await record.caller.write(b"".join(held))
@@ -170,7 +171,7 @@ class Pipeline:
         the last byte of a known length, the format's terminal event, or the end of the message."""
         caller, seen = record.caller, 0
         await caller.start(answer.status, headers)
-        async for chunk in self._timed_chunks(record, answer):
+        while chunk := await self._next_chunk(record, answer):
             seen += len(chunk)
             out = reader.feed(chunk) if reader is not None else chunk
             if seen == length and reader is not None:
@@ -183,18 +184,16 @@ class Pipeline:
         await self._confirm(self._hand_over(record, whole=True))
         await caller.end(rest)
 
-    async def _timed_chunks(self, record: Record, answer: Answer) -> AsyncIterator[bytes]:
-        deadline_ns = record.started_ns + int(self._settings.stream_timeout_s * 1e9)
+    async def _next_chunk(self, record: Record, answer: Answer) -> bytes:
         before = time.perf_counter_ns()
-        async for chunk in answer.chunks():
-            now = time.perf_counter_ns()
-            record.upstream_wait_ns += now - before
-            if record.first_byte_ns is None:
-                record.first_byte_ns = now
-            if now > deadline_ns:
-                raise ProviderTimeout("The answer took longer than a stream may.", sent=True)
-            yield chunk
-            before = time.perf_counter_ns()
+        chunk = await answer.read()
+        now = time.perf_counter_ns()
+        record.upstream_wait_ns += now - before
+        if record.first_byte_ns is None and chunk:
+            record.first_byte_ns = now
+        if now - record.started_ns > self._stream_timeout_ns:
+            raise ProviderTimeout("The answer took longer than a stream may.", sent=True)
+        return chunk
 
     def _reader(self, record: Record, target: Target, answer: Answer) -> Reader | None:
         if (answer.header(b"content-encoding") or b"identity").lower() not in (b"identity", b""):

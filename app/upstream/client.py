@@ -19,7 +19,9 @@ class Answer:
     def __init__(self, response: httpx.Response, provider_name: str) -> None:
         self.status = response.status_code
         self.headers: Headers = [(name.lower(), value) for name, value in response.headers.raw]
-        self._response = response
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        self._stream = response.stream
+        self._chunks = aiter(response.stream)
         self._provider_name = provider_name
 
     def header(self, name: bytes) -> bytes | None:
@@ -45,32 +47,24 @@ class Answer:
         """The header fields that go on to the client."""
         return answer_headers(self.headers, keep_length=keep_length)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes. Raises UpstreamError when it breaks before its end."""
-        stream = self._response.stream
-        assert isinstance(stream, httpx.AsyncByteStream)
+    async def read(self) -> bytes:
+        """The next bytes of the body as they come, b"" at its end. Raises UpstreamError where it breaks before that."""
         try:
-            async for chunk in stream:
-                yield chunk
+            return await anext(self._chunks, b"")
         except httpx.HTTPError as error:
             raise classify(error, self._provider_name) from error
-        finally:
-            await stream.aclose()
 
     async def close(self) -> None:
         """Close the connection unless the body was read to its end."""
-        stream = self._response.stream
-        assert isinstance(stream, httpx.AsyncByteStream)
-        await stream.aclose()
+        await self._stream.aclose()
 
 
 class _Upload(httpx.AsyncByteStream):
     def __init__(self, chunks: AsyncIterable[bytes]) -> None:
         self._chunks = chunks
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._chunks:
-            yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._chunks)
 
 
 @lru_cache(maxsize=2048)

@@ -35,7 +35,7 @@ def is_public(address: str) -> bool:
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """All addresses of a name, in the resolver's order. Raises OSError."""
+    """All addresses of a name, in the resolver's order. Raises OSError, UnicodeError for what can be no name."""
     try:
         return [str(ipaddress.ip_address(host))]
     except ValueError:
@@ -65,7 +65,7 @@ async def connect(
     """Connect to the first address of `host` that answers. Raises httpx.ConnectError."""
     try:
         addresses = await resolver(host, port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise httpx.ConnectError(f"no address for {host}") from error
     allowed = addresses if allow_private else [address for address in addresses if is_public(address)]
     if not allowed:
