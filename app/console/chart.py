@@ -4,17 +4,8 @@ import msgspec
 
 _WIDTH, _HEIGHT = 1000, 200
 _TOP, _BOTTOM = 10, 20
+_INNER = _HEIGHT - _TOP - _BOTTOM
 _GAP = 0.25
-
-
-class Segment(msgspec.Struct, frozen=True):
-    """One coloured piece of one day's bar, in the units of the chart's viewBox."""
-
-    series: int
-    x: float
-    y: float
-    width: float
-    height: float
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +16,8 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     amounts: list[list[int]]
     """By series, then by day."""
     totals: list[int]
-    segments: list[Segment]
+    paths: list[str]
+    """By series: all its bars as one SVG path."""
     highest: int
 
 
@@ -35,17 +27,18 @@ def stacked(days: list[str], series: dict[str, dict[str, int]]) -> Chart:
     totals = [sum(column) for column in zip(*amounts, strict=True)]
     highest = max(totals, default=0) or 1
     step = _WIDTH / max(len(days), 1)
-    segments = []
-    for place, _ in enumerate(days):
-        base = 0
-        for number, values in enumerate(amounts):
-            if not values[place]:
-                continue
-            height = (_HEIGHT - _TOP - _BOTTOM) * values[place] / highest
-            top = _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * (base + values[place]) / highest
-            x, width = place * step + step * _GAP / 2, step * (1 - _GAP)
-            segments.append(Segment(number, round(x, 1), round(top, 1), round(width, 1), round(max(height, 0.5), 1)))
-            base += values[place]
+    base = [0] * len(days)
+    paths = []
+    for values in amounts:
+        bars = []
+        for place, value in enumerate(values):
+            if value > 0:
+                height = max(round(_INNER * value / highest, 1), 0.5)
+                top = round(_HEIGHT - _BOTTOM - _INNER * (base[place] + value) / highest, 1)
+                x, width = round((place + _GAP / 2) * step, 1), round(step * (1 - _GAP), 1)
+                bars.append(f"M{x} {top}h{width}v{height}h-{width}z")
+                base[place] += value
+        paths.append("".join(bars))
     return Chart(
-        days=days, names=list(series), amounts=amounts, totals=totals, segments=segments, highest=max(totals, default=0)
+        days=days, names=list(series), amounts=amounts, totals=totals, paths=paths, highest=max(totals, default=0)
     )

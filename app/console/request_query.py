@@ -11,7 +11,7 @@ from app.ledger.filters import RequestFilter, status_condition
 DIMENSIONS = ("provider", "model", "feature", "task", "key", "status", "priced", "streamed")
 """The facets, in the order they are shown."""
 FILTERS = (*DIMENSIONS, "outcome", "endpoint")
-PARAMETERS = ("q", "range", "since", "until", *FILTERS, "sort", "dir", "after")
+PARAMETERS = ("q", "range", "since", "until", *FILTERS, "sort", "dir", "live", "after")
 RANGES = {"today": ("Today", 1), "7d": ("7 days", 7), "30d": ("30 days", 30), "90d": ("90 days", 90)}
 DEFAULT_RANGE = "7d"
 SORTS = ("time", "cost", "duration")

@@ -13,7 +13,7 @@ from app.console.request_query import DEFAULT_RANGE, DIMENSIONS, FILTERS, PARAME
 from app.domain import LedgerEntry
 from app.ledger import reports
 
-_PER_PAGE = 100
+_PER_PAGE = 50
 _FACET_VALUES = 12
 _LABELS = {"q": "Search", "key": "Key", "priced": "Price", "streamed": "Answer"}
 _VALUES = {
@@ -59,6 +59,8 @@ class RequestsView(msgspec.Struct, frozen=True, kw_only=True):
     asked: Asked
     entries: list[LedgerEntry]
     more_url: str | None
+    live_url: str | None
+    """Where new rows come from; None where the list does not begin with the newest."""
     total: Any
     bars: list[Bar]
     facets: list[Facet]
@@ -87,6 +89,7 @@ async def list_requests(page: NamedDependency[Page]) -> Response[bytes]:
     if asked.after and wants_fragment(page.request):
         rows = RowsView(query=query, entries=found.entries, more_url=more_url)
         return await page.answer("request_rows.html", rows, title="Requests", block="rows")
+    newest_first = asked.sort == "time" and asked.descending and not asked.after
     usage = await reports.usage_by(
         database, "day", since=asked.span.since, until=asked.span.until, zone=page.zone, f=asked.filter
     )
@@ -95,6 +98,7 @@ async def list_requests(page: NamedDependency[Page]) -> Response[bytes]:
         asked=asked,
         entries=found.entries,
         more_url=more_url,
+        live_url=query.url("/requests/live", live=None) if newest_first else None,
         total=usage.total,
         bars=histogram(usage.rows),
         facets=_facets(query, await reports.facets(database, asked.filter)),

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -96,7 +97,8 @@ async def _furnish(settings: Settings, requests: int) -> list[LedgerEntry]:
 def running(folder: Path, *, requests: int = 900, port: int = 0, **changed: object) -> Iterator[Stage]:
     """Serve a furnished Lectr from `folder` until the block ends."""
     settings = Settings(data_dir=folder, secret="s" * 32, admin_token="t" * 32, **changed)  # type: ignore[arg-type]
-    entries = asyncio.run(_furnish(settings, requests))
+    with ThreadPoolExecutor(1) as thread_of_its_own:  # playwright's sync API keeps a loop running in this one
+        entries = thread_of_its_own.submit(asyncio.run, _furnish(settings, requests)).result()
     app = create_app(settings)
     listener = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False, lifespan="on"))
