@@ -129,10 +129,10 @@ def detect_model(request: parameters.Query, services: NamedDependency[Services],
 
 @get("/api/models", sync_to_thread=False, responses=documented(400))
 def model_list(request: parameters.Query, services: NamedDependency[Services]) -> ModelList:
-    """Every model of the registry with its price in force, lifecycle and downgrades."""
+    """Every model of the registry that its provider has or had, with its price in force, lifecycle and downgrades."""
     parameters.only(request, ())
     catalog, today = services.catalog.current, _today(services)
-    return ModelList([_model(catalog, model, today) for model in catalog.models])
+    return ModelList([_model(catalog, model, today) for model in catalog.models if model.served])
 
 
 @get("/api/models/{model_id:path}", sync_to_thread=False, responses=documented(400, 404))

@@ -86,7 +86,7 @@ async def request_row(
 
 def _export(services: Services, wanted: RequestFilter, format: str) -> Response[Any]:
     lines = _csv(services, wanted) if format == "csv" else _ndjson(services, wanted)
-    kind = "text/csv; charset=utf-8" if format == "csv" else "application/x-ndjson"
+    kind = "text/csv" if format == "csv" else "application/x-ndjson"
     headers = {"content-disposition": f'attachment; filename="lectr-requests.{format}"'}
     return Stream(lines, media_type=kind, headers=headers)
 

@@ -35,7 +35,7 @@ class Lectr(msgspec.Struct):
     admin: httpx.Client
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
-        return self.admin.get(path, params=parameters)
+        return self.admin.get(path, params=parameters or None)
 
     def json(self, path: str, **parameters: Any) -> Any:
         """The document of a 200."""
@@ -85,11 +85,11 @@ def serving_lectr(
 ) -> Iterator[Lectr]:
     """Serve until the block ends; the ledger holds `entries` before the start."""
     key = asyncio.run(_furnish(settings, entries, zone))
-    with serving_app(settings) as url:
-        with httpx.Client(
-            base_url=url, headers={"authorization": f"Bearer {settings.admin_token}"}, timeout=20
-        ) as admin:
-            yield Lectr(url, settings, key, admin)
+    with (
+        serving_app(settings) as url,
+        httpx.Client(base_url=url, headers={"authorization": f"Bearer {settings.admin_token}"}, timeout=20) as admin,
+    ):
+        yield Lectr(url, settings, key, admin)
 
 
 @contextmanager
