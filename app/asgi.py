@@ -35,6 +35,7 @@ from app.errors import RegistryError
 from app.ledger.changes import TEAM, ChangeFeed
 from app.ledger.clock import now_us
 from app.ledger.database import open_database
+from app.ledger.journal import Journal
 from app.ledger.keys import KeyStore
 from app.ledger.sessions import SessionStore
 from app.ledger.team import TeamStore
@@ -44,6 +45,7 @@ from app.operations.box import kept_secret, make_backup
 from app.operations.doctor import Doctor
 from app.operations.reprice import Reprice
 from app.pipeline import Pipeline
+from app.record import interrupted_entry
 from app.services import Services
 from app.settings import Settings
 from app.upstream.client import UpstreamClient
@@ -118,24 +120,15 @@ async def running(
     feed = ChangeFeed(database)
     holder = CatalogHolder(catalog)
     keys, team = KeyStore(database, feed), TeamStore(database, feed)
-    ledger = LedgerWriter(database, lambda: team.values.reporting_zone)
+    journal = Journal(settings.data_dir / "spool", database, lambda started: interrupted_entry(started, holder.current))
+    ledger = LedgerWriter(database, lambda: team.values.reporting_zone, journal=journal)
     counters = Counters()
     upstream = UpstreamClient(transport or PooledTransport(allow_private=settings.allow_private_upstreams), settings)
     pipeline = Pipeline(settings, holder, ledger, team, upstream, counters, clock)
     doctor = Doctor(settings, holder, pipeline, clock)
 
     async def refresh_catalog() -> None:
-        newest = catalog
-        try:
-            if team.price_list is not None:
-                newest = catalog.with_price_list(team.price_list)
-        except RegistryError as error:
-            log.warning("the imported price list is not used: %s", error)
-        try:
-            holder.current = newest.with_overrides(team.overrides)
-        except RegistryError as error:
-            # What was in force stays in force: no override may stop traffic.
-            log.error("the team's prices are not in force: %s", error)
+        holder.current = _in_force(catalog, team, holder.current)
 
     services = Services(
         settings=settings,
@@ -171,6 +164,21 @@ async def running(
         await ledger.stop()
         await feed.stop()
         await database.close()
+
+
+def _in_force(shipped: Catalog, team: TeamStore, current: Catalog) -> Catalog:
+    """The shipped catalog with the team's price list and overrides; what cannot be used stops no traffic."""
+    newest = shipped
+    try:
+        if team.price_list is not None:
+            newest = shipped.with_price_list(team.price_list)
+    except RegistryError as error:
+        log.warning("the imported price list is not used: %s", error)
+    try:
+        return newest.with_overrides(team.overrides)
+    except RegistryError as error:
+        log.error("the team's prices stay as they were: %s", error)
+        return current
 
 
 @get("/health", sync_to_thread=False, security=[{}])

@@ -13,6 +13,9 @@ from app.edge.refusals import draining
 
 App = Callable[[Any, Receive, Send], Awaitable[None]]
 
+# Groq's SDK writes this path after whatever base URL it is given; Azure's v1 form has it too.
+_GROQ_PREFIX = b"/openai/v1/"
+
 
 class Outer:
     """`headers` go on every answer outside `/v1/`; `secure_header` on those of requests that came by https."""
@@ -40,6 +43,8 @@ class Outer:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["raw_path"].startswith(_GROQ_PREFIX):
+            scope = _without_prefix(scope)
         programs = scope["raw_path"].startswith(b"/v1/")
         ending = self.drain.draining
         if programs and not self._marks and not ending:
@@ -83,3 +88,8 @@ async def _turn_away(send: Send, added: list[tuple[bytes, bytes]]) -> None:
     headers = [*error_headers(rejected, body), *added]
     await send({"type": "http.response.start", "status": rejected.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _without_prefix(scope: Any) -> Any:
+    cut = len(b"/openai")
+    return {**scope, "raw_path": scope["raw_path"][cut:], "path": scope["path"][cut:]}
