@@ -1,11 +1,13 @@
 """`lectr keys` and `lectr users`: who may send requests, and who may look."""
 
 import secrets
+import shlex
 
 import click
 
 from app.asgi import REGISTRY_DIR
 from app.catalog.load import load_catalog
+from app.commands.launched import lectr_command
 from app.commands.running import command, ledger, settings_from_env
 from app.errors import NotFoundError, SettingsError
 from app.ledger.keys import KeyStore
@@ -51,7 +53,7 @@ async def list_keys() -> None:
     async with ledger() as database:
         rows = await KeyStore(database).list()
     if not rows:
-        click.echo("No keys yet. `lectr keys create NAME` makes one.")
+        click.echo(f"No keys yet. `{lectr_command('keys create NAME')}` makes one.")
         return
     for row in rows:
         state = "revoked" if row.revoked_at_us else "active"
@@ -111,7 +113,8 @@ async def link(name: str) -> None:
         try:
             token = await store.create_link(name)
         except NotFoundError:
-            raise NotFoundError(f"there is no user {name!r}; `lectr users create {name}` makes one") from None
+            made = lectr_command("users create", shlex.quote(name))
+            raise NotFoundError(f"there is no user {name!r}; `{made}` makes one") from None
     click.echo(f"{console_url(settings)}/sign-in/link/{token}")
 
 

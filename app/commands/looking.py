@@ -9,6 +9,7 @@ from app.asgi import REGISTRY_DIR
 from app.catalog.check import check_registry
 from app.catalog.load import load_catalog
 from app.catalog.refresh import build_price_list, diff_price_lists
+from app.commands.launched import lectr_command
 from app.commands.running import command, ledger, sentences, whole
 from app.detection.explain import explain
 from app.errors import SettingsError
@@ -87,7 +88,7 @@ def refresh() -> None:
     for line in diff_price_lists(PRICE_LIST.read_bytes(), made):
         click.echo(line)
     PRICE_LIST.write_bytes(made)
-    click.echo(f"{PRICE_LIST.name} is written; run `lectr registry check`.")
+    click.echo(f"{PRICE_LIST.name} is written; run `{lectr_command('registry check')}`.")
 
 
 @registry.command("diff")
@@ -108,7 +109,8 @@ def import_list(file: Path) -> None:
     with sentences():
         catalog = load_catalog(REGISTRY_DIR).with_price_list(document)
     _keep_price_list(document)
-    click.echo(f"Prices of {catalog.listed_on} are in use within a second. `lectr reprice` prices unpriced rows.")
+    again = f"`{lectr_command('reprice')}` prices unpriced rows."
+    click.echo(f"Prices of {catalog.listed_on} are in use within a second. {again}")
 
 
 @command

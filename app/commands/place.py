@@ -1,6 +1,7 @@
 """Where Lectr is about to run: is the port free, and does the disk keep what is written?"""
 
 import os
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ from app.settings import Settings
 
 _BACKLOG = 2048
 _THROWN_AWAY = ("/", "/app")
+_IN_MEMORY = ("tmpfs", "ramfs")
+_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
 
 
 def listening_socket(settings: Settings) -> socket.socket:
@@ -69,15 +72,24 @@ def refuse_ephemeral_disk(
     if "DYNO" not in environ or settings.allow_ephemeral or settings.database_url:
         return
     folder = settings.data_dir.resolve()
-    try:
-        points = [line.split()[1].encode().decode("unicode_escape") for line in mounts.read_text().splitlines()]
-    except OSError:
-        points = []
-    kept = [point for point in points if point not in _THROWN_AWAY and folder.is_relative_to(point)]
-    if kept:
+    if any(folder.is_relative_to(point) for point in _kept_mounts(mounts)):
         return
     raise SettingsError(
         f"{folder} lies on a disk that this host throws away, and the ledger with it. Mount a volume and point "
         "LECTR_DATA_DIR to it (Dokku: `dokku storage:mount APP /var/lib/dokku/data/storage/APP:/data` and "
         "`dokku config:set APP LECTR_DATA_DIR=/data`). LECTR_ALLOW_EPHEMERAL=1 starts all the same."
     )
+
+
+def _kept_mounts(mounts: Path) -> Iterable[str]:
+    """The mount points of a table as in /proc/mounts that outlive the machine."""
+    try:
+        lines = mounts.read_bytes().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _device, point, kind, *_ = [*line.split(), b"", b"", b""]
+        # Spaces and backslashes in a name are written as octal escapes.
+        name = _OCTAL.sub(lambda found: bytes([int(found[1], 8)]), point).decode("utf-8", "replace")
+        if name and name not in _THROWN_AWAY and kind.decode("ascii", "replace") not in _IN_MEMORY:
+            yield name

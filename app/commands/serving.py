@@ -14,6 +14,7 @@ import msgspec
 from app.asgi import REGISTRY_DIR, create_app
 from app.catalog.load import load_catalog
 from app.commands.keys import console_url
+from app.commands.launched import lectr_command
 from app.commands.logs import start_logging
 from app.commands.place import listening_socket, refuse_ephemeral_disk
 from app.commands.running import ledger, sentences, settings_from_env
@@ -157,8 +158,8 @@ def _later_words(settings: Settings, *, any_key: bool) -> str:
     return "\n".join(
         (
             f"Lectr is at {console_url(settings)}",
-            f"{key}: lectr keys create NAME",
-            "A sign-in link: lectr users link",
+            f"{key}: {lectr_command('keys create NAME')}",
+            f"A sign-in link: {lectr_command('users link')}",
         )
     )
 
