@@ -165,7 +165,7 @@ class Connection(asyncio.Protocol):
         return self._transport is not None and self._transport.get_write_buffer_size() == 0
 
     def begin(self, *, head_only: bool, first_byte_s: float | None, idle_s: float | None) -> None:
-        """Start an exchange. The head must come within `first_byte_s`, then no pause may last `idle_s`."""
+        """Start an exchange: the head must come within `first_byte_s` of the last bytes sent, body bytes each `idle_s`."""
         self._exchange(head_only=head_only, first_byte_s=first_byte_s, idle_s=idle_s)
         self._busy = True
         if first_byte_s is not None:
@@ -178,9 +178,10 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
         if self._write_waiter is not None and not self.have_head:
             await self._write_waiter
+        self._begun = self._loop.time()
 
     async def read_head(self) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-        """Status, reason, header fields (names lower-case). Raises httpx.ReadError, ReadTimeout, RemoteProtocolError."""
+        """Status, reason, fields (names lower-case). Raises httpx.ReadError, ReadTimeout, RemoteProtocolError."""
         while not self.have_head:
             if self.failure is not None:
                 raise self.failure

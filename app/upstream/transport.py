@@ -56,7 +56,7 @@ class AnswerStream(httpx.AsyncByteStream):
 class PooledTransport(httpx.AsyncBaseTransport):
     """HTTP/1.1 to any origin. Never retries, redirects, decodes, keeps cookies or reads proxies from the environment.
 
-    `extensions["timeout"]` gives `connect`, `first_byte` (from the first byte sent to the answer's head) and `read`
+    `extensions["timeout"]` gives `connect`, `first_byte` (from the last byte sent to the answer's head) and `read`
     (the longest pause in a body) in seconds; `extensions["on_sent"]` is called before the first byte leaves.
     Raises httpx.ConnectError, ConnectTimeout (no byte was sent), ReadTimeout, ReadError, RemoteProtocolError.
     """

@@ -45,11 +45,15 @@ class Peer:
         for line in head.lower().split(b"\r\n"):
             if line.startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
-        while len(body) < length:
-            body += await self.read()
-        return head, body
+        received = bytearray(body)
+        while len(received) < length:
+            received += await self.read()
+        return head, bytes(received)
 
     def send(self, data: bytes) -> None:
+        """Raises EOFError where Lectr has closed the connection."""
+        if self.writer.is_closing():
+            raise EOFError
         self.writer.write(data)
 
     def reset(self) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from app.upstream.connection import HIGH_WATER_BYTES, MAX_HEADER_BYTES, MAX_INFORMATIONAL
-from tests.upstream.scripted import OK, Peer, always, answers, body_of, fetch, pool, provider, request
+from tests.upstream.scripted import OK, Peer, always, answers, body_of, fetch, pool, provider, request, upload
 
 pytestmark = pytest.mark.anyio
 
@@ -120,8 +121,8 @@ async def test_no_answer_cut_anywhere_has_a_clean_end(framing: str, how: str) ->
         for cut in range(len(whole)):
             try:
                 clean.append((cut, await fetch(transport, upstream.url)))
-            except (httpx.ReadError, httpx.RemoteProtocolError) as error:
-                assert isinstance(error, httpx.ReadError), (cut, error)
+            except httpx.ReadError:
+                continue
     assert clean == []
 
 
@@ -154,14 +155,13 @@ async def test_closing_the_transport_is_no_clean_end_of_a_body_that_lasts_until_
 
 @pytest.mark.parametrize("size", [b"zz", b"-1", b"", b"10000000000000000000", b"0x5"])
 async def test_a_bad_chunk_size_breaks_the_body_after_what_came_before(size: bytes) -> None:
-    got = b""
     async with provider(answers(CHUNKED + b"3\r\nabc\r\n" + size + b"\r\nrest")) as upstream, pool() as transport:
         response = await transport.handle_async_request(request(upstream.url))
         assert isinstance(response.stream, httpx.AsyncByteStream)
+        chunks = aiter(response.stream)
+        assert await anext(chunks) == b"abc"
         with pytest.raises(httpx.RemoteProtocolError):
-            async for chunk in response.stream:
-                got += chunk
-    assert got == b"abc"
+            await anext(chunks)
 
 
 @pytest.mark.parametrize(
@@ -289,11 +289,11 @@ async def test_a_slow_reader_is_not_taken_for_a_provider_that_pauses_and_buffers
 async def test_a_provider_that_takes_no_bytes_holds_the_writer_back() -> None:
     async def script(peer: Peer) -> None:
         await asyncio.sleep(0.3)
-        head, body = await peer.request()
-        peer.send(OK if len(body) == 32 * MIB else b"HTTP/1.1 400 short\r\n\r\n")
+        _, body = await peer.request()
+        peer.send(OK if len(body) == 8 * MIB else b"HTTP/1.1 400 short\r\n\r\n")
 
     async with provider(script) as upstream, pool() as transport:
-        assert await fetch(transport, upstream.url, body=b"x" * (32 * MIB)) == (200, b"ok")
+        assert await fetch(transport, upstream.url, body=b"x" * (8 * MIB)) == (200, b"ok")
 
 
 async def test_a_provider_that_answers_nothing_to_a_large_body_ends_in_a_timeout() -> None:
@@ -302,7 +302,23 @@ async def test_a_provider_that_answers_nothing_to_a_large_body_ends_in_a_timeout
 
     async with provider(script) as upstream, pool() as transport:
         with pytest.raises(httpx.ReadTimeout):
-            await fetch(transport, upstream.url, body=b"x" * (32 * MIB), first_byte=0.3)
+            await fetch(transport, upstream.url, body=b"x" * (8 * MIB), first_byte=0.3)
+
+
+async def test_a_long_upload_that_makes_progress_is_not_cut_off() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"0\r\n\r\n")
+        peer.send(OK)
+
+    async def slow() -> AsyncIterator[bytes]:
+        for _ in range(8):
+            yield b"x"
+            await asyncio.sleep(0.1)
+
+    async with provider(script) as upstream, pool() as transport:
+        sent = upload(upstream.url, slow())
+        sent.extensions["timeout"]["first_byte"] = 0.4
+        assert await body_of(await transport.handle_async_request(sent)) == b"ok"
 
 
 async def test_an_answer_during_a_large_body_is_read_and_the_connection_not_used_again() -> None:
@@ -312,7 +328,7 @@ async def test_an_answer_during_a_large_body_is_read_and_the_connection_not_used
         await asyncio.sleep(1)
 
     async with provider(script) as upstream, pool() as transport:
-        assert await fetch(transport, upstream.url, body=b"x" * (32 * MIB)) == (413, b"big")
+        assert await fetch(transport, upstream.url, body=b"x" * (8 * MIB)) == (413, b"big")
         assert transport.counts == (0, 0)
 
 
