@@ -52,16 +52,11 @@ class ProgramRoute:
         if not services.keys.ready:
             await refuse(client, refusals.starting(), path)
             return
-        try:
-            caller = auth.read_headers(scope["headers"])
-        except RequestRejected as rejected:
-            services.counters.without_valid_key += 1
-            await refuse(client, rejected, path)
-            return
+        caller = auth.read_headers(scope["headers"])
         key = services.keys.find(caller.lectr_key) if caller.lectr_key else None
-        if key is None:
+        if key is None or caller.repeated == b"x-lectr-key":
             services.counters.without_valid_key += 1
-            await refuse(client, auth.invalid_key() if caller.lectr_key else auth.missing_key(), path)
+            await refuse(client, auth.refusal(caller), path)
             return
         request = inbound_request(scope, caller, key, services.clock())
         services.keys.used(key.id, request.started_at_us)
@@ -118,6 +113,8 @@ class ProgramRoute:
         pipeline: Pipeline,
     ) -> None:
         request = record.request
+        if caller.repeated is not None:
+            raise auth.sent_twice(caller.repeated)
         apply_path(request, read_path(request.method, scope["raw_path"], scope["query_string"]))
         if self.drain.draining:
             raise refusals.draining()

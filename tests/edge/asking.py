@@ -1,0 +1,26 @@
+"""Request bodies and keys of the edge tests."""
+
+from typing import Any
+
+SHAPES = {
+    "anthropic": "sk-ant-api03-canary",
+    "groq": "gsk_canary",
+    "gemini": "AIzaCanary",
+    "openai": "sk-proj-canary",
+    "none": "0123456789abcdef",
+}
+"""A provider key by the company its shape names."""
+CERTAIN = ("anthropic", "groq", "gemini")
+
+MODELS = {
+    "openai": "gpt-4o-mini",
+    "anthropic": "claude-sonnet-4-5",
+    "groq": "llama-3.3-70b-versatile",
+    "gemini": "gemini-2.5-flash",
+}
+
+
+def asking(model: str | None = "gpt-4o-mini", **more: Any) -> dict[str, Any]:
+    """A chat completion (or message) request."""
+    named = {} if model is None else {"model": model}
+    return {**named, "messages": [{"role": "user", "content": "Say hello"}], **more}
