@@ -31,7 +31,6 @@ from app.edge.health import health
 from app.edge.outer import App, Outer
 from app.edge.refusals import not_found
 from app.edge.routes import ProgramRoute, make_route
-from app.errors import RegistryError
 from app.ledger.changes import TEAM, ChangeFeed
 from app.ledger.clock import now_us
 from app.ledger.database import open_database
@@ -43,6 +42,7 @@ from app.ledger.users import UserStore
 from app.ledger.writer import LedgerWriter
 from app.operations.box import kept_secret, make_backup
 from app.operations.doctor import Doctor
+from app.operations.in_force import catalog_in_force
 from app.operations.reprice import Reprice
 from app.pipeline import Pipeline
 from app.record import interrupted_entry
@@ -128,7 +128,7 @@ async def running(
     doctor = Doctor(settings, holder, pipeline, clock)
 
     async def refresh_catalog() -> None:
-        holder.current = _in_force(catalog, team, holder.current)
+        holder.current = catalog_in_force(catalog, team, holder.current)
 
     services = Services(
         settings=settings,
@@ -164,21 +164,6 @@ async def running(
         await ledger.stop()
         await feed.stop()
         await database.close()
-
-
-def _in_force(shipped: Catalog, team: TeamStore, current: Catalog) -> Catalog:
-    """The shipped catalog with the team's price list and overrides; what cannot be used stops no traffic."""
-    newest = shipped
-    try:
-        if team.price_list is not None:
-            newest = shipped.with_price_list(team.price_list)
-    except RegistryError as error:
-        log.warning("the imported price list is not used: %s", error)
-    try:
-        return newest.with_overrides(team.overrides)
-    except RegistryError as error:
-        log.error("the team's prices stay as they were: %s", error)
-        return current
 
 
 @get("/health", sync_to_thread=False, security=[{}])

@@ -10,7 +10,7 @@ from app.catalog.check import check_registry
 from app.catalog.load import load_catalog
 from app.catalog.refresh import build_price_list, diff_price_lists
 from app.commands.launched import lectr_command
-from app.commands.running import command, ledger, sentences, whole
+from app.commands.running import catalog_as_served, command, ledger, sentences, whole
 from app.detection.explain import explain
 from app.errors import SettingsError
 from app.ledger.changes import ChangeFeed
@@ -21,10 +21,10 @@ PRICE_LIST = REGISTRY_DIR / "prices.json"
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-def detect(models: tuple[str, ...]) -> None:
+@command
+async def detect(models: tuple[str, ...]) -> None:
     """Say which provider each model name goes to, by which rule, and its price."""
-    with sentences():
-        catalog = load_catalog(REGISTRY_DIR)
+    catalog = await catalog_as_served()
     today = datetime.now(UTC).date()
     for name in models:
         found = explain(catalog, model=name)

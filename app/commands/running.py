@@ -11,9 +11,13 @@ from typing import ParamSpec, TypeVar
 import click
 
 from app.asgi import REGISTRY_DIR, running
+from app.catalog.catalog import Catalog
 from app.catalog.load import load_catalog
 from app.errors import LectrError
 from app.ledger.database import Database, open_database
+from app.ledger.sqlite_files import path_of
+from app.ledger.team import TeamStore
+from app.operations.in_force import catalog_in_force
 from app.services import Services
 from app.settings import Settings
 
@@ -60,6 +64,17 @@ async def ledger(settings: Settings | None = None) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+async def catalog_as_served() -> Catalog:
+    """The catalog that a server here would use. Where there is no ledger yet none is made. Raises LectrError."""
+    registry, settings = load_catalog(REGISTRY_DIR), settings_from_env()
+    if not settings.database_url and not path_of(settings).exists():
+        return registry
+    async with ledger(settings) as database:
+        team = TeamStore(database)
+        await team.load()
+    return catalog_in_force(registry, team, registry)
 
 
 @asynccontextmanager
