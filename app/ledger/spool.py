@@ -28,7 +28,6 @@ CLEAR_S = 60.0
 STOP_WAIT_S = 5.0
 MAX_IN_MEMORY = 50_000
 MAX_WRITE_BYTES = 1024 * 1024
-MAX_UNSYNCED_GROUPS = 10_000
 
 _log = logging.getLogger("lectr.ledger")
 
@@ -52,9 +51,12 @@ class Record:
 
 
 class SpoolState(msgspec.Struct, frozen=True):
-    """`records` are in segments and not in the database; `unwritten` wait for the disk; `error` is "" while it works."""
+    """`requests` have records and no row in the database yet; `unwritten` records wait for the disk.
 
-    records: int
+    `dropped` records had no room in memory while it failed; `error` is "" while it works.
+    """
+
+    requests: int
     unwritten: int
     dropped: int
     error: str
@@ -102,7 +104,10 @@ class Spool:
 
     def append(self, id: str, kind: int, body: bytes) -> Record:
         """Take one record of request `id`; never waits. Raises ValueError for a body over 256 KiB."""
-        record = Record(id, frame(kind, body), self._loop.create_future())
+        data = frame(kind, body)
+        if len(data) > self._segment_bytes:
+            raise ValueError(f"a record of {len(data)} bytes is too long for a segment")
+        record = Record(id, data, self._loop.create_future())
         self._live.setdefault(id, []).append(record)
         self._unwritten += 1
         self._queue.put(record)
@@ -110,22 +115,25 @@ class Spool:
 
     def applied(self, ids: Iterable[str]) -> None:
         """The rows of these requests are durably in the database: their records are not needed any more."""
-        for id in ids:
-            for record in self._live.pop(id, ()):
+        for one in ids:
+            for record in self._live.pop(one, ()):
                 record.applied = True
                 if record.segment is not None:
                     self._forget(record.segment)
 
-    def waits(self, id: str) -> bool:
-        """True while this process has records of a request that is not in the database."""
-        return id in self._live
+    @property
+    def unsynced_records(self) -> int:
+        """Records that memory still holds because the disk itself may not have them."""
+        return sum(len(group) for _, group in self._unsynced)
+
+    def segments_in_use(self) -> list[Path]:
+        """The segments with records that are not in the database."""
+        return sorted(segment.path for segment in list(self._open) if segment.waiting)
 
     @property
     def state(self) -> SpoolState:
         """A snapshot."""
-        return SpoolState(
-            len(self._live), self._unwritten, self._dropped, self._write_error or self._sync_error
-        )
+        return SpoolState(len(self._live), self._unwritten, self._dropped, self._write_error or self._sync_error)
 
     def _forget(self, segment: SegmentFile) -> None:
         segment.waiting -= 1
@@ -215,7 +223,8 @@ class Spool:
                 waiting.extendleft(reversed(group))
                 raise
             with self._lock:
-                if len(self._unsynced) < MAX_UNSYNCED_GROUPS:
+                # Beyond that only the kernel has them: memory must not grow with a disk that stands still.
+                if self.unsynced_records < MAX_IN_MEMORY:
                     self._unsynced.append((segment, group))
             self._tell(self._written, group, segment)
 
@@ -283,7 +292,7 @@ class Spool:
         return True
 
     def _prepare_spare(self) -> None:
-        if self._spare is None:
+        if self._spare is None and self._segment is not None:
             with contextlib.suppress(OSError):
                 spare = SegmentFile.create(self.folder, next(self._names), self._segment_bytes)
                 with self._lock:

@@ -132,9 +132,9 @@ def owner_of(path: Path) -> str:
     return path.name.rpartition("-")[0]
 
 
-def adopt_orphans(folder: Path) -> Iterator[SegmentFile]:
+def adopt_orphans(folder: Path, *, parked: bool = False) -> Iterator[SegmentFile]:
     """Lock and give every segment whose owner is dead; clear away what was never finished. Raises OSError."""
-    for path in segments(folder, NEW, LIVE, PARKED):
+    for path in segments(folder, NEW, LIVE, *((PARKED,) if parked else ())):
         orphan = SegmentFile.adopt(path)
         if orphan is None:
             continue
@@ -145,7 +145,7 @@ def adopt_orphans(folder: Path) -> Iterator[SegmentFile]:
 
 
 def delete_expired(folder: Path, now_s: float, *, kept_s: float = KEPT_S, kept_bytes: int = KEPT_BYTES) -> int:
-    """Delete done segments older than `kept_s`, and the oldest beyond `kept_bytes`; returns how many. Raises OSError."""
+    """Delete done segments older than `kept_s` and the oldest beyond `kept_bytes`; returns how many. Raises OSError."""
     kept = []
     for path in segments(folder, DONE):
         with contextlib.suppress(FileNotFoundError):
