@@ -165,7 +165,7 @@ class Connection(asyncio.Protocol):
         return self._transport is not None and self._transport.get_write_buffer_size() == 0
 
     def begin(self, *, head_only: bool, first_byte_s: float | None, idle_s: float | None) -> None:
-        """Start an exchange: the head must come within `first_byte_s` of the last bytes sent, body bytes each `idle_s`."""
+        """Start an exchange: the head comes within `first_byte_s` of the last byte sent, then bytes each `idle_s`."""
         self._exchange(head_only=head_only, first_byte_s=first_byte_s, idle_s=idle_s)
         self._busy = True
         if first_byte_s is not None:

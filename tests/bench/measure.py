@@ -32,6 +32,22 @@ ANSWER = (
     b'{"reasoning_tokens":0,"audio_tokens":0}},"service_tier":"default"}'
 )
 
+STREAM_REQUEST = REQUEST[:-1] + b',"stream":true}'
+
+
+def canned_stream(size: int = 16 * 1024) -> bytes:
+    """A streamed answer of about `size` bytes, as a chat gives it: one event a token, then usage."""
+    head = (
+        b'{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1763800000,'
+        b'"model":"gpt-4o-mini-2024-07-18","service_tier":"default","system_fingerprint":"fp_1",'
+    )
+    event = (
+        b"data: " + head + b'"choices":[{"index":0,"delta":{"content":" sky"},"finish_reason":null}],"usage":null}\n\n'
+    )
+    usage = b'"choices":[],"usage":{"prompt_tokens":248,"completion_tokens":60,"total_tokens":308}}\n\n'
+    return event * (size // len(event)) + b"data: " + head + usage + b"data: [DONE]\n\n"
+
+
 WRK_SCRIPT = """
 wrk.method = "POST"
 wrk.path = "/v1/chat/completions"
@@ -84,6 +100,17 @@ def canned_provider(port: int) -> str:
     )
 
 
+def canned_stream_provider(port: int, folder: Path) -> str:
+    """nginx as a provider that streams as fast as it can; a POST to a file is a 405 that becomes the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "canned.sse").write_bytes(canned_stream())
+    return (
+        f"keepalive_requests 1000000000;\nserver {{ listen 127.0.0.1:{port} reuseport; root {folder};\n"
+        f"default_type text/event-stream; error_page 405 =200 /canned.sse;\n"
+        f"location / {{ try_files /canned.sse =404; }} }}"
+    )
+
+
 def plain_proxy(port: int, upstream_port: int) -> str:
     """nginx as a proxy that does nothing but pass on: the practical limit."""
     return (
@@ -133,10 +160,10 @@ def rss_mib(pid: int) -> float:
     return resident / 2**20
 
 
-def put_load(target: Target, key: str, folder: Path, *, connections: int, seconds: int) -> Run:
+def put_load(target: Target, key: str, folder: Path, *, connections: int, seconds: int, body: bytes = REQUEST) -> Run:
     """One run of wrk. Raises RuntimeError on any error or any status but 2xx."""
     script = folder / "request.lua"
-    script.write_text(WRK_SCRIPT.format(key=key, body=REQUEST.decode()))
+    script.write_text(WRK_SCRIPT.format(key=key, body=body.decode()))
     before = cpu_ns(target.pid)
     address = f"http://127.0.0.1:{target.port}"
     wrk = subprocess.run(
