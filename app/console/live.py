@@ -35,22 +35,32 @@ async def follow_requests(page: NamedDependency[Page]) -> Stream:
 async def _events(page: Page) -> AsyncIterator[bytes]:
     query = Query("/requests", page.parameters(*PARAMETERS)).without("after")
     wanted = understand(query, page.now_us(), page.zone).filter
-    seen = {entry.id for entry in await _newest(page, wanted)}
+    shown_at_us = _shown_at_us(page)
+    seen = {entry.id for entry in await _newest(page, wanted) if entry.finished_at_us <= shown_at_us}
     drain = page.request.app.state.get("drain")
     yield b": here\n\n"
     for _ in range(int(_LIFE_S / _EVERY_S)):
-        await asyncio.sleep(_EVERY_S)
         if drain is not None and drain.draining:
             return
         newest = await _newest(page, wanted)
         fresh = [entry for entry in newest if entry.id not in seen]
         seen = {entry.id for entry in newest} | {entry.id for entry in fresh}
         if fresh:
+            # The browser says it again when it comes back, and so gets what it missed and nothing twice.
+            last = max(entry.finished_at_us for entry in fresh)
             view = RowsView(query=query, entries=fresh, more_url=None)
             rows = await to_thread.run_sync(render.render, "request_rows.html", page.frame("Requests"), view, "rows")
-            yield b"".join(b"data: %s\n" % line.encode() for line in rows.splitlines()) + b"\n"
+            lines = (b"data: %s\n" % line.encode() for line in rows.splitlines())
+            yield b"id: %d\n%b\n" % (last, b"".join(lines))
         else:
             yield b": quiet\n\n"
+        await asyncio.sleep(_EVERY_S)
+
+
+def _shown_at_us(page: Page) -> int:
+    """Up to when the browser has all rows: its last event, else the moment its page was made."""
+    given = page.request.headers.get("last-event-id") or page.parameters("at").get("at", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 20 else page.now_us()
 
 
 async def _newest(page: Page, wanted: RequestFilter) -> list[LedgerEntry]:

@@ -16,7 +16,10 @@ from app.errors import ConflictError, LectrError
 
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?", re.ASCII)
 _TAIL = re.compile(r"(/openai)?(/v1)?/*$")
-_LOCAL_NAMES = ("localhost", ".localhost", ".local", ".internal")
+_LOCAL_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
+_LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+_PUBLIC_NAME = re.compile(rf"(?:{_LABEL}\.)+(?!\d)(?!0x){_LABEL}", re.ASCII)
+_UNICAST_V6 = ipaddress.ip_network("2000::/3")
 
 
 @post("/settings/azure")
@@ -62,7 +65,8 @@ def checked_endpoint(text: str, *, allow_private: bool) -> str:
         parts.port  # noqa: B018  # raises ValueError for a port that is none
     except ValueError:
         raise ConflictError("The endpoint is no URL; write it as https://NAME.openai.azure.com.") from None
-    if not host or parts.scheme not in ("https", "http") or parts.username or parts.query or parts.fragment:
+    plain = text.isascii() and text.isprintable() and not set(text) & set(' \\%"<>^`{|}')
+    if not plain or not host or parts.scheme not in ("https", "http") or "@" in parts.netloc or set(text) & set("?#"):
         raise ConflictError("The endpoint is a plain URL such as https://NAME.openai.azure.com.")
     if not allow_private and (parts.scheme != "https" or _is_private(host)):
         raise ConflictError(
@@ -72,10 +76,13 @@ def checked_endpoint(text: str, *, allow_private: bool) -> str:
 
 
 def _is_private(host: str) -> bool:
-    if host.lower().endswith(_LOCAL_NAMES):
-        return True
+    """True unless it is a name of the public DNS or a public address. 0x7f.1 and 2130706433 are neither."""
     try:
-        return not ipaddress.ip_address(host).is_global
+        address = ipaddress.ip_address(host)
     except ValueError:
-        # 0x7f.1, 2130706433 and 0177.0.0.1 are addresses too, only not for Python.
-        return host.split(".")[-1].lower().startswith(("0x", *"0123456789"))
+        name = host.lower()
+        return _PUBLIC_NAME.fullmatch(name) is None or len(name) > 253 or name.endswith(_LOCAL_NAMES)
+    if isinstance(address, ipaddress.IPv6Address):
+        # An IPv4 address inside may be anything.
+        return address not in _UNICAST_V6 or not address.is_global or bool(address.sixtofour or address.teredo)
+    return not address.is_global or address.is_multicast

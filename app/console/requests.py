@@ -98,7 +98,7 @@ async def list_requests(page: NamedDependency[Page]) -> Response[bytes]:
         asked=asked,
         entries=found.entries,
         more_url=more_url,
-        live_url=query.url("/requests/live", live=None) if newest_first else None,
+        live_url=query.url("/requests/live", live=None, at=str(page.now_us())) if newest_first else None,
         total=usage.total,
         bars=histogram(usage.rows),
         facets=_facets(query, await reports.facets(database, asked.filter)),

@@ -64,6 +64,13 @@ def comes_from_here(headers: Mapping[str, str], own_hosts: Iterable[str]) -> boo
     of a victim.
     """
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() not in {host.lower() for host in own_hosts if host}:
+    if origin is not None and _host_of(origin) not in {host.lower() for host in own_hosts if host}:
         return False
     return headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return "no host"

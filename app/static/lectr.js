@@ -17,9 +17,29 @@
 
   function prepare(root = document) {
     if (navigator.clipboard) root.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = false; });
+    chart();
     const current = find(".places [aria-current]");
     if (current && current.parentElement.scrollWidth > current.parentElement.clientWidth) {
       current.parentElement.scrollLeft = current.offsetLeft - 60;
+    }
+  }
+
+  // Only a page with a chart loads what draws it; a page that came by htmx brings no scripts of its own.
+  async function chart() {
+    const box = find("[data-chart]");
+    if (!box || chart.loading) return;
+    chart.loading = true;
+    const style = document.createElement("link");
+    style.rel = "stylesheet";
+    style.href = box.dataset.style;
+    document.head.append(style);
+    for (const source of box.dataset.scripts.split(" ")) {
+      await new Promise((resolve) => {
+        const script = document.createElement("script");
+        script.src = source;
+        script.onload = resolve;
+        document.head.append(script);
+      });
     }
   }
 

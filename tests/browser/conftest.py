@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_
 from tests.console.stage import PASSWORD, Stage, running
 
 AXE = next(Path(__file__).parent.glob("axe-core-*.min.js.gz"))
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="package")
@@ -29,7 +29,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="package")
 def chromium(playwright: Playwright, require_tool: Callable[[str], str]) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=require_tool("chromium"), args=_ARGUMENTS)
+    browser = playwright.chromium.launch(executable_path=require_tool("chromium"), args=ARGUMENTS)
     yield browser
     browser.close()
 

@@ -66,6 +66,17 @@ def test_a_row_opens_its_bill_beside_the_list_and_escape_closes_it(sit: Sit, sta
     expect(page.locator("h1")).to_be_visible()
 
 
+def test_the_chart_is_drawn_also_on_a_page_that_htmx_brought(sit: Sit) -> None:
+    seat = sit()
+    seat.sign_in()
+    page = seat.open("/models")
+    page.click(".places >> text=Overview")
+    expect(page.locator(".chart-box canvas")).to_be_visible()
+    page.click(".segments >> text=7 days")
+    expect(page.locator("#by-day-table tbody tr")).to_have_count(7)
+    expect(page.locator(".chart-box canvas")).to_have_count(1)
+
+
 def test_more_adds_rows_below(sit: Sit) -> None:
     seat = sit()
     seat.sign_in()
@@ -90,6 +101,7 @@ def test_the_live_list_shows_a_request_as_it_ends(sit: Sit, fresh: Stage) -> Non
         assert answer.status == 401
 
     send()
+    page.wait_for_timeout(1200)  # a row is visible within a second
     page.goto(fresh.url + "/requests")
     expect(page.locator("#rows a.row")).to_have_count(1)
     page.click("text=Live")
@@ -97,6 +109,7 @@ def test_the_live_list_shows_a_request_as_it_ends(sit: Sit, fresh: Stage) -> Non
     page.wait_for_timeout(1500)
     send()
     expect(page.locator("#rows a.row")).to_have_count(2)
+    page.goto("about:blank")  # the stream ends, so that the server may
 
 
 def test_the_keyboard_alone_reaches_a_bill_and_every_place(sit: Sit) -> None:

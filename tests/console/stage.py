@@ -21,6 +21,8 @@ import uvicorn
 
 from app.asgi import REGISTRY_DIR, create_app
 from app.catalog.load import load_catalog
+from app.demo.build import build, make_keys
+from app.demo.folder import claim_folder
 from app.domain import LedgerEntry
 from app.ledger.database import open_database
 from app.ledger.keys import KeyStore
@@ -78,10 +80,16 @@ class Visit:
 
 
 async def _furnish(settings: Settings, requests: int) -> list[LedgerEntry]:
+    plan = claim_folder(settings.data_dir, requests, NOW_US) if settings.demo else None
     database = await open_database(settings)
     users, keys = UserStore(database), KeyStore(database)
     await users.create("admin", PASSWORD, "admin")
     await users.create("viewer", PASSWORD, "viewer")
+    if plan is not None:
+        await make_keys(keys)
+        await build(database, load_catalog(REGISTRY_DIR), settings.data_dir, plan)
+        await database.close()
+        return []
     for name in ("backend", "worker") if requests else ():
         await keys.create(name, feature="tagging" if name == "worker" else None)
     entries = forty_days(load_catalog(REGISTRY_DIR), NOW_US, requests=requests) if requests else []
@@ -95,7 +103,7 @@ async def _furnish(settings: Settings, requests: int) -> list[LedgerEntry]:
 
 @contextmanager
 def running(folder: Path, *, requests: int = 900, port: int = 0, **changed: object) -> Iterator[Stage]:
-    """Serve a furnished Lectr from `folder` until the block ends."""
+    """Serve a furnished Lectr from `folder` until the block ends; with `demo=True` it holds the demo's traffic."""
     settings = Settings(data_dir=folder, secret="s" * 32, admin_token="t" * 32, **changed)  # type: ignore[arg-type]
     with ThreadPoolExecutor(1) as thread_of_its_own:  # playwright's sync API keeps a loop running in this one
         entries = thread_of_its_own.submit(asyncio.run, _furnish(settings, requests)).result()
@@ -123,7 +131,7 @@ def main() -> None:
     """Serve until interrupted."""
     with tempfile.TemporaryDirectory() as folder:
         port = int(sys.argv[1]) if len(sys.argv) > 1 else 8765
-        with running(Path(folder), port=port, requests=3000) as stage:
+        with running(Path(folder), port=port, requests=6000, demo=True) as stage:
             print(stage.url)
             threading.Event().wait()
 
