@@ -6,6 +6,7 @@ What is kept splits into the same buckets again, so that a row can be priced ane
 import json
 import math
 import re
+from functools import lru_cache
 from typing import Any
 
 from app.domain import Reply, Usage
@@ -16,8 +17,10 @@ MAX_BYTES = 8 * 1024
 SEARCHES_KEY = "lectr_web_search_calls"
 CHARACTERS_KEY = "lectr_input_characters"
 
-_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_KEY = re.compile(r"[A-Za-z0-9_.-]+")
+_MAX_KEY_CHARACTERS = 64
 _TEXT_KEYS = frozenset(("service_tier", "model", "type", "speed", "inference_geo"))
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 _MAX_DEPTH = 6
 _MAX_KEYS = 200
 _MAX_ITEMS = 2000
@@ -40,7 +43,7 @@ def usage_json(reply: Reply, *, input_characters: int = 0) -> str | None:
     if not kept:
         return None
     for shorter in (_whole, _without_counted_passes, _with_summed_passes, _without_passes):
-        text = json.dumps(shorter(kept), separators=(",", ":"))
+        text = _ENCODE(shorter(kept))
         if len(text) <= MAX_BYTES:
             return text
     return None
@@ -59,10 +62,23 @@ def usage_from_json(provider: str, endpoint: str, text: str | None) -> Usage | N
         return None
 
 
+@lru_cache(maxsize=1024)
+def _is_plain(key: str) -> bool:
+    return _KEY.fullmatch(key) is not None
+
+
+@lru_cache(maxsize=1024)
+def _is_key(key: str) -> bool:
+    return _KEY.fullmatch(key) is not None
+
+
 def _kept(fields: dict[str, Any], depth: int) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in fields.items():
-        if len(kept) >= _MAX_KEYS or not _KEY.fullmatch(key):
+        if len(kept) >= _MAX_KEYS or len(key) > _MAX_KEY_CHARACTERS or not _is_plain(key):
+            continue
+        if type(value) is int and 0 <= value <= MAX_COUNT and key not in _TEXT_KEYS:
+            kept[key] = value
             continue
         item = _kept_value(key, value, depth)
         if item is not None:
@@ -71,6 +87,8 @@ def _kept(fields: dict[str, Any], depth: int) -> dict[str, Any]:
 
 
 def _kept_value(key: str, value: Any, depth: int) -> Any:
+    if type(value) is int and 0 <= value <= MAX_COUNT:
+        return value
     if isinstance(value, dict):
         return _kept(value, depth + 1) if depth < _MAX_DEPTH else None
     if isinstance(value, list):
