@@ -82,7 +82,8 @@ def _used(document: dict[str, Any], endpoint: str) -> set[str]:
     used.update(_hosted_tools(tools))
     if "web_search_options" in document:
         used.add("web_search")
-    used.update(_answer_forms(document))
+    if not _FORM_KEYS.isdisjoint(document):
+        used.update(_answer_forms(document))
     for part in _parts(document):
         name = _USED_BY_TYPE.get(text_in(part, "type") or "")
         if name:
@@ -103,6 +104,11 @@ def _hosted_tools(tools: list[Any]) -> Iterator[str]:
             yield "file_search"
         elif kind.startswith(("code_interpreter", "code_execution")):
             yield "code_execution"
+
+
+_FORM_KEYS = frozenset(
+    ("response_format", "text", "output_format", "output_config", "reasoning_effort", "reasoning", "thinking")
+)
 
 
 def _answer_forms(document: dict[str, Any]) -> Iterator[str]:
@@ -128,10 +134,16 @@ def _answer_forms(document: dict[str, Any]) -> Iterator[str]:
         yield "reasoning"
 
 
+_PLAIN_MESSAGE = frozenset(("role", "content"))
+
+
 def _parts(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for key in ("messages", "input", "system"):
         for message in items_in(document, key):
             if not isinstance(message, dict):
+                continue
+            if message.keys() == _PLAIN_MESSAGE and type(message["content"]) is str:
+                # Most messages: nothing but text.
                 continue
             yield message
             for part in items_in(message, "content") or items_in(message, "output"):
