@@ -4,8 +4,10 @@
 """
 
 from collections.abc import Callable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -63,13 +65,25 @@ def _base_url(value: str) -> str:
     trimmed = value.strip().rstrip("/")
     if not trimmed.startswith(("https://", "http://")):
         raise ValueError("write a URL that starts with https://")
+    if not urlsplit(trimmed).hostname or not trimmed.isascii() or " " in trimmed:
+        raise ValueError("write a URL with a host name in it")
     if trimmed.endswith("/v1"):
         raise ValueError("leave /v1 away: Lectr adds it")
     return trimmed
 
 
-def _names(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
+def _networks(value: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in value.split(",") if part.strip())
+    for name in names:
+        ip_network(name, strict=False)
+    return names
+
+
+def _key(value: str) -> str:
+    trimmed = value.strip()
+    if not trimmed.isascii() or not trimmed.isprintable():
+        raise ValueError("a key has no line breaks or accents in it")
+    return trimmed
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -111,7 +125,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "LECTR_TRUSTED_PROXIES",
         "trusted_proxies",
-        _names,
+        _networks,
         (),
         "Addresses or networks whose X-Forwarded-For and -Proto are believed, comma-separated.",
     ),
@@ -156,15 +170,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "OPENAI_API_KEY",
         "openai_api_key",
-        _text,
+        _key,
         "",
         "The box's own OpenAI key, for callers that bring none.",
         secret=True,
     ),
-    Setting("ANTHROPIC_API_KEY", "anthropic_api_key", _text, "", "The box's own Anthropic key.", secret=True),
-    Setting("GROQ_API_KEY", "groq_api_key", _text, "", "The box's own Groq key.", secret=True),
-    Setting("GEMINI_API_KEY", "gemini_api_key", _text, "", "The box's own Gemini key.", secret=True),
-    Setting("AZURE_OPENAI_API_KEY", "azure_openai_api_key", _text, "", "The box's own Azure OpenAI key.", secret=True),
+    Setting("ANTHROPIC_API_KEY", "anthropic_api_key", _key, "", "The box's own Anthropic key.", secret=True),
+    Setting("GROQ_API_KEY", "groq_api_key", _key, "", "The box's own Groq key.", secret=True),
+    Setting("GEMINI_API_KEY", "gemini_api_key", _key, "", "The box's own Gemini key.", secret=True),
+    Setting("AZURE_OPENAI_API_KEY", "azure_openai_api_key", _key, "", "The box's own Azure OpenAI key.", secret=True),
     Setting("LECTR_MAX_BODY_MB", "max_body_mb", _positive_int, 64, "Largest request body in MiB."),
     Setting("LECTR_CONNECT_TIMEOUT_S", "connect_timeout_s", _positive_float, 10.0, "Seconds to connect to a provider."),
     Setting(

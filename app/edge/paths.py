@@ -20,6 +20,7 @@ _ENDPOINTS = {
     "/v1/audio/translations": "audio.translations",
 }
 OTHER = "other"
+MAX_TARGET_BYTES = 16 * 1024
 _REFUSED = (b"..", b"//", b"%2e", b"%2f", b"%5c", b"\\")
 
 
@@ -37,6 +38,8 @@ def read_path(method: str, raw_path: bytes, query: bytes) -> InboundPath:
     known = _ENDPOINTS.get(raw_path.decode("latin-1")) if method == "POST" and not query else None
     if known is not None:
         return InboundPath(raw_path.decode("ascii"), "", known, None)
+    if len(raw_path) + len(query) > MAX_TARGET_BYTES:
+        raise RequestRejected(400, "invalid_request", f"Path and query are longer than {MAX_TARGET_BYTES} bytes.")
     lowered = raw_path.lower()
     if any(part in lowered for part in _REFUSED) or any(byte <= 0x20 or byte >= 0x7F for byte in raw_path):
         raise RequestRejected(

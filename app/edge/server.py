@@ -9,9 +9,29 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.edge.drain import Drain
+from app.edge.process_limits import connection_cap, raise_limits
 from app.settings import Settings
 
+MAX_BARE_BYTES = 128 * 1024
+"""Header fields, trailers and chunk extensions: bytes a client may send in one go without a byte of body."""
 _CLOSE_GRACE_S = 1
+
+
+def _plain(status: bytes, text: bytes) -> bytes:
+    """An answer of the protocol itself, before any application has seen the request."""
+    fields = (
+        b"content-type: text/plain; charset=utf-8",
+        b"content-length: %d" % len(text),
+        b"cache-control: no-store",
+        b"x-content-type-options: nosniff",
+        b"connection: close",
+    )
+    return b"\r\n".join((b"HTTP/1.1 " + status, *fields, b"", text))
+
+
+_BAD_REQUEST = _plain(b"400 Bad Request", b"This is no HTTP request that Lectr takes.")
+_TOO_MANY_FIELDS = _plain(b"431 Request Header Fields Too Large", b"The header fields are too large.")
+_TOO_MANY_CONNECTIONS = _plain(b"503 Service Unavailable", b"Too many connections are open. Try again soon.")
 
 
 def protocol_for(settings: Settings) -> type[HttpToolsProtocol]:
@@ -22,25 +42,33 @@ def protocol_for(settings: Settings) -> type[HttpToolsProtocol]:
         # The route answers 408 at the limit itself; this is for routes that do not watch their body.
         body_s = settings.client_body_timeout_s + _CLOSE_GRACE_S
         write_s = settings.client_write_timeout_s
+        most_connections = connection_cap()
 
     return DeadlineProtocol
 
 
 class _DeadlineProtocol(HttpToolsProtocol):
-    """Closes a connection whose client keeps Lectr waiting. A timer moves only when it fires, never per byte."""
+    """Closes a connection whose client keeps Lectr waiting. A timer moves only when it fires, never per byte.
+
+    It is also the guard of the wire: what is no clean HTTP/1.1 never becomes a request.
+    """
 
     headers_s: float
     body_s: float
     write_s: float
+    most_connections: int
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._reading_since: float | None = self.loop.time()
         self._last_data = self.loop.time()
         self._in_body = False
+        self._bare_bytes = 0
         self._unsent = 0
         self._write_timer: asyncio.TimerHandle | None = None
         self._read_timer: asyncio.TimerHandle | None = self.loop.call_later(self.headers_s, self._check_reading)
+        if len(self.connections) > self.most_connections:
+            self._turn_away(_TOO_MANY_CONNECTIONS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._read_timer, self._write_timer):
@@ -50,8 +78,26 @@ class _DeadlineProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
         self._last_data = self.loop.time()
+        self._bare_bytes += len(data)
         super().data_received(data)
+        if self._bare_bytes > MAX_BARE_BYTES and not self.transport.is_closing():
+            if self._in_body:
+                self.transport.abort()
+            else:
+                self._turn_away(_TOO_MANY_FIELDS)
+
+    def send_400_response(self, msg: str) -> None:
+        self._turn_away(_BAD_REQUEST)
+
+    def _turn_away(self, answer: bytes) -> None:
+        # Nothing that still comes can be trusted. An earlier request must not take this for its own answer.
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started):
+            self.transport.write(answer)
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -59,12 +105,23 @@ class _DeadlineProtocol(HttpToolsProtocol):
         if self._read_timer is None:
             self._read_timer = self.loop.call_later(self.headers_s, self._check_reading)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # A trailer comes after the decisions that its name would change: it is read and forgotten.
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._in_body = True
+        self._bare_bytes = 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._bare_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._reading_since = None
+        self._bare_bytes = 0
         super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -116,6 +173,7 @@ class LectrServer(uvicorn.Server):
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        raise_limits()
         await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

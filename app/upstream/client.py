@@ -6,6 +6,7 @@ from functools import lru_cache
 import httpx
 
 from app.domain import Headers, Target
+from app.errors import ProviderBadResponse
 from app.settings import Settings
 from app.upstream.failures import classify
 from app.upstream.headers import answer_headers
@@ -67,9 +68,16 @@ class _Upload(httpx.AsyncByteStream):
         return aiter(self._chunks)
 
 
-@lru_cache(maxsize=2048)
+_KEPT_URL_CHARACTERS = 512
+
+
 def parse_url(url: str) -> httpx.URL:
-    """httpx.URL, kept: parsing one costs more than the rest of a request's preparation."""
+    """httpx.URL, kept: parsing one costs more than the rest of a request's preparation. Raises httpx.InvalidURL."""
+    return _kept_url(url) if len(url) <= _KEPT_URL_CHARACTERS else httpx.URL(url)
+
+
+@lru_cache(maxsize=2048)
+def _kept_url(url: str) -> httpx.URL:
     return httpx.URL(url)
 
 
@@ -115,7 +123,13 @@ class UpstreamClient:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise classify(error, provider_name) from error
         on_sent()
-        return Answer(response, provider_name)
+        answer = Answer(response, provider_name)
+        if not 200 <= answer.status <= 599:
+            await answer.close()
+            raise ProviderBadResponse(
+                f"{provider_name} answered with status {answer.status}, which is none.", sent=True
+            )
+        return answer
 
     async def close(self) -> None:
         """Close every connection."""

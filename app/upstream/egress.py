@@ -14,6 +14,10 @@ import certifi
 import httpx
 
 _PROBE_S = 2.0
+_UNICAST_V6 = ipaddress.ip_network("2000::/3")
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+_CLOUD_SERVICES = frozenset((ipaddress.ip_address("168.63.129.16"),))
+"""Azure's own agent, under a public address, answers every virtual machine with that machine's secrets."""
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
@@ -27,10 +31,13 @@ def is_public(address: str) -> bool:
         return False
     if isinstance(parsed, ipaddress.IPv6Address):
         inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
-        if parsed in ipaddress.ip_network("64:ff9b::/96"):
+        if parsed in _TRANSLATED:
             inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-        if inner is not None and not is_public(str(inner)):
-            return False
+        if inner is not None:
+            return is_public(str(inner))
+        return parsed in _UNICAST_V6 and parsed.is_global
+    if parsed in _CLOUD_SERVICES:
+        return False
     return parsed.is_global and not parsed.is_multicast
 
 
@@ -62,7 +69,12 @@ async def connect(
     allow_private: bool,
     resolver: Resolve = resolve,
 ) -> ProtocolT:
-    """Connect to the first address of `host` that answers. Raises httpx.ConnectError."""
+    """Connect to the first address of `host` that answers. Raises httpx.ConnectError.
+
+    Without TLS only where private upstreams are allowed: a key is not sent in the clear.
+    """
+    if tls is None and not allow_private:
+        raise httpx.ConnectError(f"{host} is set with http://; LECTR_ALLOW_PRIVATE_UPSTREAMS=1 allows that")
     try:
         addresses = await resolver(host, port)
     except (OSError, UnicodeError) as error:

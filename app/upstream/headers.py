@@ -1,5 +1,7 @@
 """Which header fields go upstream and which come back: deny lists, so that tomorrow's beta header passes."""
 
+import re
+
 from app.catalog.schema import Provider
 from app.domain import Headers
 
@@ -23,7 +25,9 @@ _NEVER_UPSTREAM = (
     | frozenset((b"host", b"content-length", b"accept-encoding", b"expect", b"forwarded", b"via", b"x-real-ip"))
 )
 _NEVER_BACK = _HOP_BY_HOP | frozenset((b"set-cookie", b"set-cookie2"))
+_NEVER_PREFIXES = (b"x-lectr-", b"x-forwarded-")
 _AZURE_ONLY = b"ocp-apim-subscription-key"
+_UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def _named_in_connection(headers: Headers) -> frozenset[bytes]:
@@ -41,7 +45,9 @@ def request_headers(
     kept: Headers = [(b"host", host)]
     for field in headers:
         name = field[0]
-        if name in _NEVER_UPSTREAM or name in dropped or name.startswith((b"x-lectr-", b"x-forwarded-")):
+        # Servers behind a gateway interface read X_Forwarded_For as X-Forwarded-For.
+        read_as = name.replace(b"_", b"-") if b"_" in name else name
+        if read_as in _NEVER_UPSTREAM or name in dropped or read_as.startswith(_NEVER_PREFIXES):
             continue
         if name == _AZURE_ONLY and provider.id != "azure":
             continue
@@ -71,7 +77,10 @@ def _authorization(provider: Provider, endpoint: str, key: str) -> tuple[bytes, 
 
 
 def answer_headers(headers: Headers, *, keep_length: bool) -> Headers:
-    """The header fields of an answer that go to the client; names are lower-case already."""
+    """The header fields of an answer that go to the client; names are lower-case already.
+
+    A value with control characters is left out: the server would refuse the whole answer for it.
+    """
     dropped = _NEVER_BACK | _named_in_connection(headers)
     return [
         field
@@ -79,4 +88,5 @@ def answer_headers(headers: Headers, *, keep_length: bool) -> Headers:
         if field[0] not in dropped
         and (keep_length or field[0] != b"content-length")
         and not field[0].startswith(b"x-lectr-")
+        and not _UNSENDABLE.search(field[1])
     ]

@@ -109,6 +109,9 @@ def _azure_url(request: InboundRequest, endpoint: str, configured_version: str) 
         return _with_query(f"{base}/openai/v1{rest}", query)
     deployment = request.deployment or request.model
     if request.endpoint in _DEPLOYMENT_ENDPOINTS and deployment:
+        if deployment in (".", ".."):
+            # The one name that quoting does not keep from being a step in the path.
+            raise RequestRejected(400, "invalid_request", f"`{deployment}` names no deployment.")
         return _with_query(f"{base}/openai/deployments/{quote(deployment, safe='')}{rest}", query)
     return _with_query(f"{base}/openai{rest}", query)
 
