@@ -29,8 +29,9 @@ from app.edge.drain import Drain
 from app.edge.error_bodies import error_body
 from app.edge.health import health
 from app.edge.outer import App, Outer
-from app.edge.refusals import not_found
+from app.edge.refusals import base_url, not_found
 from app.edge.routes import ProgramRoute, make_route
+from app.errors import RequestRejected
 from app.ledger.changes import TEAM, ChangeFeed
 from app.ledger.clock import now_us
 from app.ledger.database import open_database
@@ -181,7 +182,12 @@ def _failure(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
     status = error.status_code if isinstance(error, HTTPException) else 500
     wants_page = "text/html" in request.headers.get("accept", "")
     if status in (404, 405) and (path.startswith(_PROGRAM_PATHS) or not wants_page):
-        base = f"{request.url.scheme}://{request.headers.get('host', 'HOST:PORT')}"
+        base = base_url(request.scope, request.app.state.services.settings)
         body = error_body(not_found(path, base), path)
         return Response(body, status_code=404, media_type="application/json")
+    if path.startswith("/v1/"):
+        # The framework itself refuses a Host field that names no host.
+        detail = error.detail if isinstance(error, HTTPException) else "Lectr failed at this request."
+        body = error_body(RequestRejected(status, "invalid_request", detail), path)
+        return Response(body, status_code=status, media_type="application/json")
     return error_page(request, error)

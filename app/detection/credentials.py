@@ -5,6 +5,7 @@ from app.detection.clauses import KeyShapes
 from app.detection.detect import DEFAULT_PROVIDER, detect, detector_of
 from app.domain import Detection, InboundRequest
 
+AZURE = "azure"
 DETECTION_FAILED = "detection_failed"
 
 
@@ -50,6 +51,7 @@ def _detect(catalog: Catalog, request: InboundRequest, provider_key: str | None)
         model=request.model,
         path=request.path,
         provider_header=request.provider_header,
-        key_default=request.key.default_provider,
+        # An Azure path beside a header that names nobody still says Azure.
+        key_default=AZURE if request.deployment else request.key.default_provider,
         provider_key=provider_key,
     )

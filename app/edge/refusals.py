@@ -1,9 +1,20 @@
 """The errors that Lectr answers by itself, each with a sentence that says what to do."""
 
+from typing import Any
+
 from app.errors import RequestRejected
+from app.settings import Settings
 
 
-def not_found(path: str, base_url: str = "http://HOST:PORT") -> RequestRejected:
+def base_url(scope: Any, settings: Settings) -> str:
+    """Lectr's address as this caller reaches it; what the settings say is surer than what the caller says."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"HOST:PORT")
+    return f"{scope.get('scheme', 'http')}://{host.decode('latin-1')[:200]}"
+
+
+def not_found(path: str, base_url: str) -> RequestRejected:
     """The 404 for a path that is not Lectr's, with the address that would be right."""
     known = ("/chat/completions", "/responses", "/completions", "/embeddings", "/messages", "/models")
     if path.startswith("/openai/"):
@@ -30,6 +41,11 @@ def draining() -> RequestRejected:
 def websocket() -> RequestRejected:
     """An upgrade was asked for."""
     return RequestRejected(426, "websocket_not_supported", "Lectr does not carry WebSocket or realtime sessions.")
+
+
+def no_method(method: str) -> RequestRejected:
+    """TRACE would send the caller whatever key went upstream; CONNECT asks for a tunnel."""
+    return RequestRejected(400, "invalid_request", f"Lectr forwards no {method} requests.")
 
 
 def internal_error() -> RequestRejected:

@@ -28,6 +28,9 @@ from app.upstream.formats import RequestFacts
 
 log = logging.getLogger("lectr.edge")
 
+_REALTIME = "/v1/realtime/"
+_NO_METHODS = ("TRACE", "CONNECT")
+
 
 class ProgramRoute:
     """Answers every request under `/v1/`. `services` and `pipeline` are None until the process has started."""
@@ -47,7 +50,7 @@ class ProgramRoute:
             return
         client = Client(receive, send, body_timeout_s=services.settings.client_body_timeout_s)
         if not path.startswith("/v1/"):
-            await refuse(client, refusals.not_found(path), path)
+            await refuse(client, refusals.not_found(path, refusals.base_url(scope, services.settings)), path)
             return
         if not services.keys.ready:
             await refuse(client, refusals.starting(), path)
@@ -118,8 +121,10 @@ class ProgramRoute:
         apply_path(request, read_path(request.method, scope["raw_path"], scope["query_string"]))
         if self.drain.draining:
             raise refusals.draining()
-        if b"websocket" in caller.fields.get(b"upgrade", b"").lower():
+        if b"websocket" in caller.fields.get(b"upgrade", b"").lower() or f"{request.path}/".startswith(_REALTIME):
             raise refusals.websocket()
+        if request.method in _NO_METHODS:
+            raise refusals.no_method(request.method)
         if request.method in ("GET", "HEAD") and models.covers(request.path):
             record.discard()
             await models.answer_models(services, client, request.path, scope["query_string"], caller.fields)
