@@ -129,7 +129,7 @@ class Pipeline:
         record.status = answer.status
         record.provider_request_id = answer.request_id
         reader = self._reader(record, target, answer)
-        content_type = answer.header(b"content-type") or b""
+        content_type = (answer.header(b"content-type") or b"").lower()
         length = answer.content_length
         if length is not None and length <= HELD_JSON_BYTES and content_type.startswith(b"application/json"):
             await self._relay_held(record, answer, reader)
