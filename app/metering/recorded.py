@@ -67,11 +67,6 @@ def _is_plain(key: str) -> bool:
     return _KEY.fullmatch(key) is not None
 
 
-@lru_cache(maxsize=1024)
-def _is_key(key: str) -> bool:
-    return _KEY.fullmatch(key) is not None
-
-
 def _kept(fields: dict[str, Any], depth: int) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in fields.items():
@@ -87,8 +82,6 @@ def _kept(fields: dict[str, Any], depth: int) -> dict[str, Any]:
 
 
 def _kept_value(key: str, value: Any, depth: int) -> Any:
-    if type(value) is int and 0 <= value <= MAX_COUNT:
-        return value
     if isinstance(value, dict):
         return _kept(value, depth + 1) if depth < _MAX_DEPTH else None
     if isinstance(value, list):
