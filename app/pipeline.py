@@ -15,7 +15,7 @@ from app.domain import Counters, Detection, Headers, Outcome, Target, usd_text
 from app.errors import ProviderTimeout, RequestRejected, UpstreamError
 from app.ledger.team import TeamStore
 from app.ledger.writer import LedgerWriter
-from app.record import Record, blame, build_entry
+from app.record import Record, blame, build_entry, started_of
 from app.settings import Settings
 from app.upstream.client import Answer, UpstreamClient
 from app.upstream.failures import ErrorReader
@@ -62,7 +62,7 @@ class Pipeline:
         """
         try:
             provider, target = self._prepare(record, facts, streamed_body=upload is not None)
-            asyncio.get_running_loop().call_soon(record.read_detail)
+            await self._confirm(self._ledger.begin(started_of(record)))
             answer = await self._send(record, provider, target, upload)
             try:
                 await self._relay(record, target, answer)
@@ -219,8 +219,11 @@ class Pipeline:
         return self._ledger.hand_over(entry)
 
     async def _confirm(self, written: "asyncio.Future[None] | None") -> None:
-        """Wait for the row, but not long; after one miss nobody waits until that row is through."""
-        if written is None or written.done() or self._ledger_slow:
+        """Wait for the record, but not long; after one miss nobody waits until that record is through."""
+        if written is None or written.done():
+            return
+        if self._ledger_slow:
+            self._counters.ledger_unconfirmed += 1
             return
         done, _ = await asyncio.wait((written,), timeout=CONFIRM_S)
         if not done:

@@ -1,12 +1,26 @@
 """What is known of one request while it passes, and the ledger row it becomes."""
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 from app.catalog.catalog import Catalog
-from app.domain import UNMETERED_ENDPOINTS, Detection, Headers, InboundRequest, LedgerEntry, Outcome, Reply
+from app.domain import (
+    UNMETERED_ENDPOINTS,
+    Detection,
+    Headers,
+    InboundRequest,
+    LedgerEntry,
+    Outcome,
+    Reply,
+    Usage,
+    UsageSource,
+)
 from app.errors import ProviderBadResponse, ProviderReset, ProviderTimeout, ProviderUnreachable, UpstreamError
+from app.ledger.started import Started
+from app.metering.cost import cost_of
 from app.metering.settle import ENCODED, FREE, Settlement, settle
+from app.metering.usage import estimate_usage
 from app.upstream.formats import RequestDetail, request_detail
 
 _OUTCOMES: tuple[tuple[type[UpstreamError], Outcome], ...] = (
@@ -134,7 +148,69 @@ def build_entry(record: Record, catalog: Catalog, *, whole: bool) -> LedgerEntry
     )
     if record.first_byte_ns is not None:
         entry.ttfb_ms = (record.first_byte_ns - record.started_ns) // 1_000_000
-    _add_tokens(entry, settlement)
+    _add_tokens(entry, settlement.usage)
+    return entry
+
+
+def started_of(record: Record) -> Started:
+    """What is known before the request goes out."""
+    request, detection, detail = record.request, record.detection, record.read_detail()
+    return Started(
+        id=request.id,
+        started_at_us=request.started_at_us,
+        key=request.key.name,
+        provider=detection.provider if detection else None,
+        detected_by=detection.detected_by if detection else None,
+        flags=detection.flags if detection else (),
+        request_model=request.model,
+        endpoint=request.endpoint,
+        streamed=request.stream,
+        feature=request.feature,
+        task=request.task,
+        prompt_bytes=detail.prompt_bytes,
+        used=detail.used,
+    )
+
+
+def interrupted_entry(started: Started, catalog: Catalog) -> LedgerEntry:
+    """The row of a request whose end nobody saw: it may have reached its provider, so its input counts as billed."""
+    usage, cost = None, FREE.cost
+    billable = started.endpoint not in UNMETERED_ENDPOINTS
+    if billable:
+        usage = estimate_usage(started.prompt_bytes, Reply(), None, input_only=True)
+        cost = cost_of(
+            catalog,
+            usage,
+            provider=started.provider or "",
+            response_model=None,
+            request_model=started.request_model,
+            service_tier=None,
+            on=datetime.fromtimestamp(started.started_at_us / 1e6, UTC).date(),
+        )
+    entry = LedgerEntry(
+        id=started.id,
+        started_at_us=started.started_at_us,
+        finished_at_us=started.started_at_us,
+        key=started.key,
+        provider=started.provider,
+        detected_by=started.detected_by,
+        flags=tuple(dict.fromkeys((*started.flags, *cost.flags))),
+        request_model=started.request_model,
+        endpoint=started.endpoint,
+        streamed=started.streamed,
+        outcome=Outcome.INTERRUPTED,
+        error_source="lectr",
+        usage_source=UsageSource.ESTIMATED if billable else UsageSource.NONE,
+        billable=billable,
+        cost_picousd=cost.picousd,
+        cost_reason=cost.reason,
+        price_entry=cost.price_entry,
+        feature=started.feature,
+        task=started.task,
+        prompt_bytes=started.prompt_bytes,
+        used=started.used,
+    )
+    _add_tokens(entry, usage)
     return entry
 
 
@@ -159,8 +235,7 @@ def _outcome(record: Record) -> Outcome:
     return Outcome.PROVIDER_ERROR if failed else Outcome.OK
 
 
-def _add_tokens(entry: LedgerEntry, settlement: Settlement) -> None:
-    usage = settlement.usage
+def _add_tokens(entry: LedgerEntry, usage: Usage | None) -> None:
     if usage is None:
         return
     entry.input_tokens = usage.input_tokens

@@ -12,7 +12,12 @@ from app.services import Services
 
 
 class SelfCheck(msgspec.Struct):
-    """Whether every accepted request has its row: `accepted` = `written` + `waiting` + `parked` + `lost`."""
+    """Whether every accepted request has its row: `accepted` = `written` + `waiting` + `parked` + `lost`.
+
+    `spool_requests` have records in the spool and no row yet, requests in flight included. `replaying` to `interrupted`
+    count what other, ended processes left in the spool. `damaged` records could not be read; `unread` ones are of
+    another version and stay in the spool until one comes that can read them.
+    """
 
     status: str
     version: str
@@ -26,6 +31,14 @@ class SelfCheck(msgspec.Struct):
     rows_parked: int
     rows_lost: int
     rows_unconfirmed: int
+    rows_replaying: int
+    rows_replayed: int
+    rows_interrupted: int
+    spool_requests: int
+    spool_unwritten: int
+    spool_damaged: int
+    spool_unread: int
+    spool_error: str
     price_list_date: str
 
 
@@ -34,7 +47,8 @@ def self_check(request: parameters.Query, services: NamedDependency[Services]) -
     """The counters of this process since it started."""
     parameters.only(request, ())
     ledger, counters = services.ledger.counters, services.counters
-    kept = not (ledger.lost or ledger.parked or ledger.last_error)
+    kept = not (ledger.lost or ledger.parked or ledger.last_error or ledger.spool_error)
+    kept = kept and not (ledger.spool_damaged or ledger.spool_unread)
     return SelfCheck(
         status="ok" if kept and not counters.unexpected_errors else "degraded",
         version=services.version,
@@ -48,6 +62,14 @@ def self_check(request: parameters.Query, services: NamedDependency[Services]) -
         rows_parked=ledger.parked,
         rows_lost=ledger.lost,
         rows_unconfirmed=counters.ledger_unconfirmed,
+        rows_replaying=ledger.replaying,
+        rows_replayed=ledger.replayed,
+        rows_interrupted=ledger.interrupted,
+        spool_requests=ledger.spool_requests,
+        spool_unwritten=ledger.spool_unwritten,
+        spool_damaged=ledger.spool_damaged,
+        spool_unread=ledger.spool_unread,
+        spool_error=ledger.spool_error,
         price_list_date=services.catalog.current.listed_on.isoformat(),
     )
 

@@ -9,7 +9,8 @@ def health(services: Services, *, draining: bool) -> tuple[int, dict[str, Any]]:
     """Status and document. `degraded` means that traffic runs and something of ours needs a look."""
     ledger = services.ledger.counters
     counters = services.counters
-    degraded = bool(ledger.lost or ledger.parked or ledger.last_error or counters.unexpected_errors)
+    troubles = (ledger.lost, ledger.parked, ledger.last_error, ledger.spool_error, ledger.spool_damaged)
+    degraded = any(troubles) or bool(ledger.spool_unread or counters.unexpected_errors)
     document: dict[str, Any] = {
         "status": "draining" if draining else "degraded" if degraded else "ok",
         "version": services.version,
@@ -24,6 +25,13 @@ def health(services: Services, *, draining: bool) -> tuple[int, dict[str, Any]]:
         "ledger_parked": ledger.parked,
         "ledger_lost": ledger.lost,
         "ledger_unconfirmed": counters.ledger_unconfirmed,
+        "ledger_replaying": ledger.replaying,
+        "ledger_replayed": ledger.replayed,
+        "ledger_interrupted": ledger.interrupted,
+        "spool_requests": ledger.spool_requests,
+        "spool_unwritten": ledger.spool_unwritten,
+        "spool_damaged": ledger.spool_damaged,
+        "spool_unread": ledger.spool_unread,
     }
     if services.settings.demo:
         document["demo"] = True

@@ -142,6 +142,11 @@ class Database:
         except exc.SQLAlchemyError as error:
             raise LedgerError(f"the ledger could not be read: {_reason(error)}") from error
 
+    @property
+    def file_is_gone(self) -> bool:
+        """True if the file was deleted or replaced; the next write opens what stands there now."""
+        return _inode(self._file) != self._inode
+
     async def _follow_file(self) -> None:
         """Open the file anew when it was deleted or replaced: SQLite would go on and write into the deleted one."""
         await self._disconnect()

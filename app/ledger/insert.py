@@ -7,18 +7,21 @@ from itertools import islice
 
 import sqlalchemy as sa
 
-from app.domain import LedgerEntry
+from app.domain import LedgerEntry, Outcome
 from app.ledger.database import Database
 from app.ledger.dialects import insert_ignoring, positional
 from app.ledger.dimensions import Dimensions, Resolved
+from app.ledger.reprice import counted_entry, drop_empty_groups
+from app.ledger.request_lists import fetch_entries
 from app.ledger.rollup import Counted, add_to_rollup, aggregate, read_calendars
-from app.ledger.rows import ROW_COLUMNS, PackedEntry, pack
-from app.ledger.tables import TOKEN_COLUMNS, requests
+from app.ledger.rows import GROUP_COLUMNS, ROW_COLUMNS, PackedEntry, group_key, pack
+from app.ledger.tables import TOKEN_COLUMNS, groups, requests
 
 INSERTED_AT_ONCE = 2000
 _DURATION_AT = 3
 _TOKENS = slice(5, 5 + len(TOKEN_COLUMNS))
 _COST_AT = 5 + len(TOKEN_COLUMNS)
+_OUTCOME_AT = GROUP_COLUMNS.index("outcome")
 
 
 class KnownRows(Exception):
@@ -39,12 +42,27 @@ def _statement(dialect: sa.Dialect) -> str:
     return positional(insert_ignoring(dialect, requests, "id"), dialect, ROW_COLUMNS)
 
 
-def _existing(connection: sa.Connection, ids: list[bytes]) -> set[bytes]:
-    found: set[bytes] = set()
+def _existing(connection: sa.Connection, ids: list[bytes]) -> dict[bytes, bool]:
+    """The ids that have a row, and whether that is one of a request found interrupted."""
+    found: dict[bytes, bool] = {}
+    joined = requests.join(groups, groups.c.id == requests.c.group_id)
     for start in range(0, len(ids), 500):
-        query = sa.select(requests.c.id).where(requests.c.id.in_(ids[start : start + 500]))
-        found.update(bytes(row[0]) for row in connection.execute(query))
+        query = sa.select(requests.c.id, groups.c.outcome).select_from(joined)
+        rows = connection.execute(query.where(requests.c.id.in_(ids[start : start + 500])))
+        found |= {bytes(raw): outcome == Outcome.INTERRUPTED for raw, outcome in rows}
     return found
+
+
+def _take_out(connection: sa.Connection, dimensions: Dimensions, ids: list[bytes]) -> None:
+    """Remove rows and what they added to the sums."""
+    old = fetch_entries(connection, ids)
+    found = dimensions.groups.resolve(connection, (group_key(entry) for entry in old))
+    group_ids = ChainMap(found.ids, dimensions.groups.ids)
+    counted = [counted_entry(entry, group_ids[group_key(entry)], -1) for entry in old]
+    sums = aggregate(counted, read_calendars(connection))
+    add_to_rollup(connection, sums, ChainMap(found.stored, dimensions.groups.stored))
+    drop_empty_groups(connection, {day for _, day, _ in sums})
+    connection.execute(requests.delete().where(requests.c.id.in_(ids)))
 
 
 def insert_batch(
@@ -52,12 +70,19 @@ def insert_batch(
 ) -> Inserted:
     """Insert the entries whose ids are new, and add exactly those to the daily sums.
 
+    A row of a request that was found interrupted gives way to what the request really became.
     Without `look_first` all are taken to be new; raises KnownRows, before any sum is changed, if one is not.
     """
     unique = {packed.id: packed for packed in batch}
     if look_first:
-        for known in _existing(connection, list(unique)):
-            del unique[known]
+        surpassed = []
+        for known, interrupted in _existing(connection, list(unique)).items():
+            if interrupted and unique[known].group[_OUTCOME_AT] != Outcome.INTERRUPTED:
+                surpassed.append(known)
+            else:
+                del unique[known]
+        if surpassed:
+            _take_out(connection, dimensions, surpassed)
     fresh = list(unique.values())
     if not fresh:
         return Inserted(0, Resolved({}, {}), Resolved({}, {}))

@@ -84,24 +84,25 @@ def _apply(connection: sa.Connection, changes: Sequence[Repriced]) -> int:
     ]
     connection.execute(update, rows)
     counted = [
-        _counted(entry, group_ids[group_key(entry)], sign)
+        counted_entry(entry, group_ids[group_key(entry)], sign)
         for pair in pairs
         for entry, sign in zip(pair, (-1, 1), strict=True)
     ]
     sums = aggregate(counted, read_calendars(connection))
     add_to_rollup(connection, sums, stored)
-    _drop_empty(connection, {day for _, day, _ in sums})
+    drop_empty_groups(connection, {day for _, day, _ in sums})
     connection.execute(reprice_log.insert(), [_log_row(entry, new) for entry, new in pairs])
     return len(pairs)
 
 
-def _counted(entry: LedgerEntry, group_id: int, sign: int) -> Counted:
+def counted_entry(entry: LedgerEntry, group_id: int, sign: int) -> Counted:
+    """What this row adds to the sums of its group, or takes out of them."""
     moment = id_moment_us(id_bytes(entry.id))
     tokens = [getattr(entry, name) for name in TOKEN_COLUMNS]
     return Counted(group_id, moment, entry.cost_picousd, entry.duration_ms, tokens, sign)
 
 
-def _drop_empty(connection: sa.Connection, days: set[int]) -> None:
+def drop_empty_groups(connection: sa.Connection, days: set[int]) -> None:
     """Groups of a day that no row is left in: the rows moved on to a group with another price state."""
     empty = sa.and_(rollup.c.requests == 0, rollup.c.day.in_(sorted(days)))
     gone = connection.execute(sa.select(rollup.c.calendar, rollup.c.day, rollup.c.group_id).where(empty)).all()

@@ -35,11 +35,11 @@ _log = logging.getLogger("lectr.ledger")
 class Record:
     """One record on its way. `confirmed` is done once the kernel has it; `written` and `applied` never go back."""
 
-    __slots__ = ("applied", "bytes", "confirmed", "id", "segment")
+    __slots__ = ("applied", "confirmed", "data", "id", "segment")
 
     def __init__(self, id: str, data: bytes, confirmed: "asyncio.Future[None]") -> None:
         self.id = id
-        self.bytes = data
+        self.data = data
         self.confirmed = confirmed
         self.segment: SegmentFile | None = None
         self.applied = False
@@ -210,15 +210,15 @@ class Spool:
             segment = self._segment or self._next_segment()
             group: list[Record] = []
             length = 0
-            while waiting and length < MAX_WRITE_BYTES and segment.has_room(length + len(waiting[0].bytes)):
+            while waiting and length < MAX_WRITE_BYTES and segment.has_room(length + len(waiting[0].data)):
                 record = waiting.popleft()
                 group.append(record)
-                length += len(record.bytes)
+                length += len(record.data)
             if not group:
                 self._abandon()
                 continue
             try:
-                segment.write(b"".join([record.bytes for record in group]))
+                segment.write(b"".join([record.data for record in group]))
             except BaseException:
                 waiting.extendleft(reversed(group))
                 raise
@@ -288,7 +288,7 @@ class Spool:
         self._sync_error = ""
         for _, group in groups:
             for record in group:
-                record.bytes = b""
+                record.data = b""
         return True
 
     def _prepare_spare(self) -> None:

@@ -19,7 +19,10 @@ from app.ledger.clock import now_us
 from app.ledger.database import Database, is_data_error
 from app.ledger.dimensions import Dimensions
 from app.ledger.insert import insert_packed
+from app.ledger.journal import Journal
 from app.ledger.rows import PackedEntry, entry_json, pack
+from app.ledger.spool import Record
+from app.ledger.started import Started
 from app.ledger.storable import storable
 from app.ledger.tables import ledger_parked
 
@@ -27,7 +30,7 @@ MAX_BATCH = 500
 MAX_WAITING = 50_000
 PACKED_AT_ONCE = 50
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
-STOP_WAIT_S = 30.0
+STOP_WAIT_S, STOP_WAIT_WITH_SPOOL_S = 30.0, 2.0
 
 _log = logging.getLogger("lectr.ledger")
 
@@ -42,23 +45,43 @@ class WriterCounters(msgspec.Struct, frozen=True):
     lost: int
     oldest_waiting_s: float
     last_error: str = ""
+    spool_requests: int = 0
+    spool_unwritten: int = 0
+    spool_error: str = ""
+    replaying: int = 0
+    replayed: int = 0
+    interrupted: int = 0
+    spool_damaged: int = 0
+    spool_unread: int = 0
 
 
 class _Waiting(msgspec.Struct, frozen=True, eq=False):
     entry: LedgerEntry
     done: "asyncio.Future[None]"
     since: float
+    record: Record | None = None
+    again: bool = False
 
 
 class LedgerWriter:
     """The one way for requests into the ledger."""
 
     def __init__(
-        self, database: Database, zone: Callable[[], str] | None = None, *, max_waiting: int = MAX_WAITING
+        self,
+        database: Database,
+        zone: Callable[[], str] | None = None,
+        *,
+        max_waiting: int = MAX_WAITING,
+        journal: Journal | None = None,
     ) -> None:
-        """`zone` is not needed by this writer: the calendars stand in the database, where all processes agree."""
+        """`journal` confirms rows before the database does; without one only the database confirms.
+
+        `zone` is not needed by this writer: the calendars stand in the database, where all processes agree.
+        """
         self._database = database
         self._max_waiting = max_waiting
+        self._journal = journal
+        self._inserting = asyncio.Lock()
         self._dimensions = Dimensions()
         self._waiting: deque[_Waiting] = deque()
         self._in_hand: list[_Waiting] = []
@@ -72,14 +95,19 @@ class LedgerWriter:
         """Begin to write; needs a running event loop."""
         self._stopping = False
         self._task = asyncio.get_running_loop().create_task(self._run(), name="ledger-writer")
+        if self._journal is not None:
+            self._journal.start(self.write_again)
 
     async def stop(self) -> None:
-        """Write everything that waits, at most 30 s, then end. What remains is counted as lost."""
+        """Write everything that waits, but not for long. What remains is lost unless the spool has it."""
+        if self._journal is not None:
+            await self._journal.stop_tending()
         self._stopping = True
         self._wake.set()
         task, self._task = self._task, None
         if task is not None:
-            _, pending = await asyncio.wait([task], timeout=STOP_WAIT_S)
+            within_s = STOP_WAIT_S if self._journal is None else STOP_WAIT_WITH_SPOOL_S
+            _, pending = await asyncio.wait([task], timeout=within_s)
             if pending:
                 task.cancel()
                 await asyncio.wait([task])
@@ -87,14 +115,26 @@ class LedgerWriter:
             self._lose(waiting, "Lectr stopped before the row could be written")
         self._in_hand = []
         self._waiting.clear()
+        if self._journal is not None:
+            await self._journal.stop()
+
+    def begin(self, started: Started) -> "asyncio.Future[None] | None":
+        """Note in the spool that a request goes out; never waits, never raises. None where there is no spool.
+
+        The future is done when the note survives the death of this process.
+        """
+        return None if self._journal is None else self._journal.begin(started)
 
     def hand_over(self, entry: LedgerEntry) -> "asyncio.Future[None]":
         """Take one finished request; never waits, never raises.
 
-        The future is done when the row is committed (or parked), and has a LedgerError if the row was lost.
+        The future is done when the row is in the spool, or committed (or parked) where that comes first, and has a
+        LedgerError if the row was lost.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(entry, loop.create_future(), loop.time())
+        record = None if self._journal is None else self._journal.end(entry)
+        done = loop.create_future() if record is None else record.confirmed
+        waiting = _Waiting(entry, done, loop.time(), record)
         self._accepted += 1
         self._waiting.append(waiting)
         if len(self._waiting) > self._max_waiting:
@@ -105,18 +145,23 @@ class LedgerWriter:
     @property
     def counters(self) -> WriterCounters:
         """A snapshot of the counters."""
+        journal = self._journal
         oldest = self._in_hand[0] if self._in_hand else self._waiting[0] if self._waiting else None
         return WriterCounters(
             accepted=self._accepted,
             written=self._written,
-            waiting=len(self._waiting) + len(self._in_hand),
+            waiting=len(self._waiting) + len(self._in_hand) + (0 if journal is None else journal.spilled),
             parked=self._parked,
-            lost=self._lost,
+            lost=self._lost + (0 if journal is None else journal.lost),
             oldest_waiting_s=0.0 if oldest is None else oldest.done.get_loop().time() - oldest.since,
             last_error=self._last_error,
+            **({} if journal is None else journal.figures()),
         )
 
     def _lose(self, waiting: _Waiting, why: str) -> None:
+        if self._journal is not None and waiting.record is not None and waiting.record.written:
+            self._journal.spill(waiting.entry.id)
+            return
         self._lost += 1
         if not waiting.done.done():
             waiting.done.set_exception(LedgerError(why))
@@ -126,6 +171,9 @@ class LedgerWriter:
     async def _run(self) -> None:
         while True:
             if not self._waiting:
+                if self._journal is not None and self._journal.spilled and not self._stopping:
+                    self._written += await self._journal.recover_spilled()
+                    continue
                 if self._stopping:
                     return
                 self._wake.clear()
@@ -151,15 +199,19 @@ class LedgerWriter:
         if good:
             await self._insert(good, packed)
 
+    async def write_again(self, entries: Sequence[LedgerEntry]) -> None:
+        """Write rows that come from the spool; those the ledger has stay as they are. They are not counted."""
+        loop = asyncio.get_running_loop()
+        await self._write([_Waiting(entry, loop.create_future(), loop.time(), again=True) for entry in entries])
+
     async def _insert(self, batch: Sequence[_Waiting], packed: Sequence[PackedEntry]) -> None:
         async def insert() -> None:
-            await insert_packed(self._database, self._dimensions, packed)
+            async with self._inserting:
+                await insert_packed(self._database, self._dimensions, packed)
 
         error = await self._until_possible(insert)
         if error is None:
-            self._written += len(batch)
-            for waiting in batch:
-                _resolve(waiting)
+            self._settle(batch)
         elif len(batch) == 1:
             await self._park(batch[0], error)
         else:
@@ -178,9 +230,20 @@ class LedgerWriter:
         if failed is not None:
             self._lose(waiting, f"the row could not even be parked: {failed}")
             return
-        self._parked += 1
         _log.warning("one request's row was parked: %s", reason)
-        _resolve(waiting)
+        self._settle([waiting], parked=True)
+
+    def _settle(self, batch: Sequence[_Waiting], *, parked: bool = False) -> None:
+        for waiting in batch:
+            if not waiting.done.done():
+                waiting.done.set_result(None)
+        if parked:
+            self._parked += len(batch)
+        else:
+            # Rows that come again from the spool were accepted by another process, or counted before.
+            self._written += sum(not waiting.again for waiting in batch)
+        if self._journal is not None:
+            self._journal.applied([waiting.entry.id for waiting in batch])
 
     async def _until_possible(self, work: Callable[[], Awaitable[None]]) -> Exception | None:
         """Run `work` until it succeeds (None) or its data is refused (the error); all else is tried again."""
@@ -204,8 +267,3 @@ class LedgerWriter:
 
 def _park_row(connection: sa.Connection, row: dict[str, object]) -> None:
     connection.execute(ledger_parked.insert(), row)
-
-
-def _resolve(waiting: _Waiting) -> None:
-    if not waiting.done.done():
-        waiting.done.set_result(None)
