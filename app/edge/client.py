@@ -13,8 +13,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_DRAIN_BYTES = 256 * 1024
-_DRAIN_S = 1.0
+_DRAIN_BYTES = 64 * 1024 * 1024
+_DRAIN_S = 2.0
+"""Most clients write their whole body before they read: closing while they write would reset the refusal away."""
 
 
 class ClientGone(Exception):
