@@ -19,12 +19,18 @@ _ANTHROPIC_TYPES = {
 def error_body(rejected: RequestRejected, path: str) -> bytes:
     """The JSON body of an error answered on `path`."""
     status = rejected.status
-    if path.startswith("/v1/messages"):
+    if _is_messages(path):
         kind = _ANTHROPIC_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
         error = {"type": kind, "message": rejected.message, "code": rejected.code}
         return msgspec.json.encode({"type": "error", "error": error})
     kind = _OPENAI_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
     return msgspec.json.encode({"error": {"message": rejected.message, "type": kind, "code": rejected.code}})
+
+
+def _is_messages(path: str) -> bool:
+    while path.startswith("/v1/v1/"):
+        path = path[len("/v1") :]
+    return path == "/v1/messages" or path.startswith("/v1/messages/")
 
 
 def error_headers(rejected: RequestRejected, body: bytes) -> Headers:

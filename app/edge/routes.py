@@ -56,6 +56,8 @@ class ProgramRoute:
             await refuse(client, refusals.starting(), path)
             return
         caller = auth.read_headers(scope["headers"])
+        if b"content-length" not in caller.fields and b"transfer-encoding" not in caller.fields:
+            client.body_done = True
         key = services.keys.find(caller.lectr_key) if caller.lectr_key else None
         if key is None or caller.repeated == b"x-lectr-key":
             services.counters.without_valid_key += 1

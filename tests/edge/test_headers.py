@@ -181,7 +181,9 @@ def test_only_answers_up_to_a_mebibyte_are_held_for_their_cost(lectr: Lectr, pro
 
 @pytest.mark.parametrize("status", [400, 404, 429, 500, 529])
 def test_a_providers_error_costs_nothing_and_passes_whole(lectr: Lectr, provider: Provider, status: int) -> None:
-    body = b'{"error":{"message":"no","type":"x","code":"model_gone"}, "usage":{"prompt_tokens":9,"completion_tokens":5}}'
+    body = (
+        b'{"error":{"message":"no","type":"x","code":"model_gone"}, "usage":{"prompt_tokens":9,"completion_tokens":5}}'
+    )
 
     async def play(call: Call) -> None:
         fields = (("content-type", "application/json"), ("retry-after", "17"), ("retry-after-ms", "17000"))
@@ -189,10 +191,19 @@ def test_a_providers_error_costs_nothing_and_passes_whole(lectr: Lectr, provider
 
     answer = lectr.call(body=asking(), headers=provider.plays_as(play))
     assert (answer.status, answer.body) == (status, body)
-    assert [answer.header(name) for name in ("retry-after", "retry-after-ms", "x-should-retry")] == ["17", "17000", "true"]
+    assert [answer.header(name) for name in ("retry-after", "retry-after-ms", "x-should-retry")] == [
+        "17",
+        "17000",
+        "true",
+    ]
     assert answer.header("x-lectr-cost-usd") is None
     row = lectr.row(answer.id)
-    assert (row["status"], row["outcome"], row["cost_picousd"], row["cost_reason"]) == (status, "provider_error", 0, None)
+    assert (row["status"], row["outcome"], row["cost_picousd"], row["cost_reason"]) == (
+        status,
+        "provider_error",
+        0,
+        None,
+    )
     assert (row["error_code"], row["error_source"], row["provider_request_id"]) == ("model_gone", "provider", "req_9")
 
 
