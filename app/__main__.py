@@ -1,5 +1,7 @@
 """The CLI `lectr`, and `python -m app`."""
 
+import os
+
 import click
 
 from app.asgi import VERSION
@@ -21,6 +23,8 @@ for command in (serve, demo, keys, users, doctor, detect, registry, reprice, bac
 
 def main() -> None:
     """Entry point of the installed command."""
+    # What Lectr writes is for its own user alone.
+    os.umask(0o077)
     lectr(prog_name="lectr")
 
 

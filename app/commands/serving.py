@@ -20,7 +20,7 @@ from app.commands.place import listening_socket, refuse_ephemeral_disk
 from app.commands.running import ledger, sentences, settings_from_env
 from app.commands.workers import run_workers
 from app.demo.build import build, make_keys
-from app.demo.folder import claim_folder, demo_folder, is_demo_folder
+from app.demo.folder import Plan, claim_folder, demo_folder, is_demo_folder
 from app.demo.serving import serving, settings_for_demo
 from app.demo.standin import StandIn
 from app.edge.server import LectrServer, server_config
@@ -49,14 +49,14 @@ def serve(host: str | None, port: int | None, workers: int | None, first_steps: 
         settings = _overridden(settings_from_env(), host=host, port=port, workers=workers)
         refuse_ephemeral_disk(settings, os.environ)
         load_catalog(REGISTRY_DIR)
-        listener = listening_socket(settings)
-        settings = msgspec.structs.replace(settings, port=listener.getsockname()[1])
         if is_demo_folder(settings.data_dir):
             raise SettingsError(
                 f"{settings.data_dir} holds the demo's invented rows; set LECTR_DATA_DIR to another folder"
             )
-        click.echo(asyncio.run(_prepare(settings, shows_secrets=first_steps or sys.stdout.isatty())))
-        run_server(settings, listener)
+        with listening_socket(settings) as listener:
+            settings = msgspec.structs.replace(settings, port=listener.getsockname()[1])
+            click.echo(asyncio.run(_prepare(settings, shows_secrets=first_steps or sys.stdout.isatty())))
+            run_server(settings, listener)
 
 
 @click.command()
@@ -68,22 +68,22 @@ def demo(rows: int | None, host: str | None, port: int | None) -> None:
     with sentences():
         settings = _overridden(settings_from_env(), host=host, port=port)
         settings = msgspec.structs.replace(settings, data_dir=demo_folder(os.environ), workers=1)
-        listener = listening_socket(settings)
-        settings = msgspec.structs.replace(settings, port=listener.getsockname()[1])
-        plan = claim_folder(settings.data_dir, rows, now_us())
-        with serving(StandIn()) as address:
-            settings = settings_for_demo(settings, address)
-            catalog = load_catalog(REGISTRY_DIR)
+        with listening_socket(settings) as listener:
+            settings = msgspec.structs.replace(settings, port=listener.getsockname()[1])
+            plan = claim_folder(settings.data_dir, rows, now_us())
+            with serving(StandIn()) as address:
+                settings = settings_for_demo(settings, address)
+                click.echo(asyncio.run(_prepare_demo(settings, plan)))
+                run_server(settings, listener)
 
-            async def prepare() -> str:
-                async with ledger(settings) as database:
-                    await build(database, catalog, settings.data_dir, plan, _progress(plan.rows))
-                    key = await make_keys(KeyStore(database))
-                    link = await _sign_in_link(settings, database)
-                return _demo_words(settings, key, link)
 
-            click.echo(asyncio.run(prepare()))
-            run_server(settings, listener)
+async def _prepare_demo(settings: Settings, plan: Plan) -> str:
+    """Build the sample traffic and the keys, and say how to look at them. Raises LedgerError."""
+    catalog = load_catalog(REGISTRY_DIR)
+    async with ledger(settings) as database:
+        await build(database, catalog, settings.data_dir, plan, _progress(plan.rows))
+        key = await make_keys(KeyStore(database))
+        return _demo_words(settings, key, await _sign_in_link(settings, database))
 
 
 def run_server(settings: Settings, listener: socket.socket) -> None:

@@ -91,10 +91,14 @@ def invent(ask: Ask) -> Invented:
     arguments = json.dumps(example_of(ask.tool.schema)) if ask.tool else ""
     text = "" if ask.tool else _text(ask)
     words = re.findall(r"\s*\S+", text)
-    limit = ask.max_tokens if ask.max_tokens is not None else len(words)
-    pieces = tuple(words[:limit])
     thinks = ask.thinks or bool(_REASONING.match(ask.model))
     reasoning = 16 + _number(ask.prompt, 200) if thinks else 0
+    limit = len(words)
+    if ask.max_tokens is not None:
+        # Thinking counts against the limit, and comes first.
+        reasoning = min(reasoning, ask.max_tokens)
+        limit = ask.max_tokens - reasoning
+    pieces = tuple(words[:limit])
     input_tokens = 8 + tokens_in(ask.prompt)
     cached = 0 if input_tokens < _CACHE_FROM_TOKENS else input_tokens * 3 // 4 // _CACHE_STEP * _CACHE_STEP
     return Invented(

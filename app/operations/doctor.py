@@ -151,7 +151,8 @@ def _living_costs(catalog: Catalog, provider_id: str, today: date) -> dict[str, 
     borrowed = catalog.providers[provider_id].catalog_from
     costs: dict[str, Decimal] = {}
     for model in catalog.models:
-        if model.provider not in (provider_id, *borrowed[:1]) or model.mode != "chat":
+        # One that can call tools talks: this leaves out classifiers that answer on the chat endpoint.
+        if model.provider not in (provider_id, *borrowed[:1]) or model.mode != "chat" or not model.capabilities.tools:
             continue
         match = catalog.price_at(provider_id, model.id, today)
         if match is None or not model.lifecycle.alive_on(today):

@@ -55,7 +55,7 @@ def test_without_the_token_every_route_is_401(lectr: Lectr, path: str) -> None:
 
 @pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG)
 def test_what_is_not_quite_the_token_is_refused(lectr: Lectr, headers: dict[str, str]) -> None:
-    encoded = [(name, value.encode("latin-1")) for name, value in headers.items()]
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     answer = httpx.get(f"{lectr.url}/api/usage", headers=encoded)
     assert (answer.status_code, error_of(answer)["code"]) == (401, "invalid_admin_token")
     assert TOKEN not in answer.text

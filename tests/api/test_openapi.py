@@ -46,7 +46,14 @@ def fits(document: dict[str, Any], schema: dict[str, Any], value: Any, place: st
     if "oneOf" in schema:
         tried = [fits(document, one, value, place) for one in schema["oneOf"]]
         return [] if any(not faults for faults in tried) else min(tried, key=len)
-    kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
+    kinds: dict[str, Any] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+    }
     kind = schema.get("type")
     if kind == "null":
         return [] if value is None else [f"{place}: {value!r} is not null"]

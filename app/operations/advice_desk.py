@@ -1,0 +1,203 @@
+"""What people do with advice: look at the requests behind it, accept or dismiss it, and see what an accept brought."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import partial
+
+import msgspec
+
+from app.catalog.catalog import Catalog, CatalogHolder
+from app.catalog.policy import threshold
+from app.domain import LedgerEntry, UsageSource
+from app.errors import ConflictError, NotFoundError
+from app.ledger.advice_cells import INPUT_COLUMNS
+from app.ledger.advice_decisions import ACCEPT, Decision, add_decision, latest_decisions
+from app.ledger.advice_reports import TEXT_ENDPOINTS, AdviceReader
+from app.ledger.clock import DAY_US
+from app.ledger.database import Database
+from app.ledger.filters import UNTAGGED, RequestFilter
+from app.ledger.request_lists import list_requests
+from app.operations.advice import AdviceEngine, AdviceReport, read_window
+from app.operations.advice_groups import EPOCH, source_of
+from app.operations.advice_pricing import Priced, Pricer
+from app.recommendation.advice import Advice
+from app.recommendation.realised import Realised, Volume, realised
+from app.recommendation.traffic import Group
+
+BEFORE_DAYS = 30
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What was advised when it was decided; money is that of the whole window, in pico-dollars."""
+
+    provider: str
+    model: str
+    source: str
+    target: str
+    feature: str | None
+    task: str | None
+    long: bool
+    requests: int
+    saved_picousd: int
+    low_picousd: int
+    high_picousd: int
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """A decision with what was decided upon, and after an accept what it has brought."""
+
+    decision: Decision
+    snapshot: Snapshot
+    realised: Realised | None
+
+
+class Card(msgspec.Struct, frozen=True):
+    """A recommendation: the advice, None where its traffic is gone, and what was decided, None if nothing was."""
+
+    id: str
+    advice: Advice | None
+    decided: Decided | None
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """Some of the requests behind an advice, newest first, and where the next ones begin."""
+
+    rows: tuple[Priced, ...]
+    next: str | None
+
+
+class AdviceDesk:
+    """Joins reports with decisions."""
+
+    def __init__(
+        self, engine: AdviceEngine, database: Database, catalog: CatalogHolder, clock: Callable[[], int]
+    ) -> None:
+        self.engine = engine
+        self._database = database
+        self._catalog = catalog
+        self._clock = clock
+
+    async def cards(self, report: AdviceReport) -> list[Card]:
+        """The report's advice in its order, then accepted recommendations whose traffic has moved on."""
+        decisions = await latest_decisions(self._database)
+        cards = [await self._card(advice.id, advice, decisions) for advice in report.advice]
+        shown = {card.id for card in cards}
+        accepted = [id for id, decision in decisions.items() if id not in shown and decision.decision == ACCEPT]
+        return cards + [await self._card(id, None, decisions) for id in accepted]
+
+    async def card(self, id: str, since: date | None = None) -> Card:
+        """One recommendation. Raises NotFoundError for one that neither the traffic nor a decision knows."""
+        report, decisions = await self.engine.report(since), await latest_decisions(self._database)
+        advice = next((found for found in report.advice if found.id == id), None)
+        if advice is None and id not in decisions:
+            raise NotFoundError(f"there is no recommendation {id[:60]!r} on the traffic of these days")
+        return await self._card(id, advice, decisions)
+
+    async def decide(self, id: str, decision: str, reason: str, since: date | None = None) -> Card:
+        """Accept or dismiss. Raises NotFoundError, and ConflictError where nothing is advised."""
+        advice = (await self.engine.report(since)).find(id)
+        if advice.chosen is None or advice.chosen.saving is None:
+            raise ConflictError("nothing is advised here, so there is nothing to accept or dismiss")
+        group, sums = advice.group, advice.chosen.saving
+        snapshot = Snapshot(
+            provider=group.provider,
+            model=group.model,
+            source=group.source.id,
+            target=advice.chosen.target.id,
+            feature=group.feature,
+            task=group.task,
+            long=group.long,
+            requests=sums.requests,
+            saved_picousd=sums.saved_picousd,
+            low_picousd=sums.low_picousd,
+            high_picousd=sums.high_picousd,
+        )
+        text = msgspec.json.encode(snapshot).decode()
+        made = Decision(recommendation=id, decision=decision, reason=reason, decided_at_us=self._clock(), snapshot=text)
+        await add_decision(self._database, made)
+        return await self.card(id, since)
+
+    async def _card(self, id: str, advice: Advice | None, decisions: Mapping[str, Decision]) -> Card:
+        decision = decisions.get(id)
+        if decision is None:
+            return Card(id, advice, None)
+        snapshot = msgspec.json.decode(decision.snapshot, type=Snapshot)
+        brought = await self._realised(decision, snapshot) if decision.decision == ACCEPT else None
+        return Card(id, advice, Decided(decision, snapshot, brought))
+
+    async def _realised(self, decision: Decision, snapshot: Snapshot) -> Realised:
+        """Whole days before and after the one of the accept, which itself is a mixture."""
+        catalog, day = self._catalog.current, EPOCH + timedelta(days=decision.decided_at_us // DAY_US)
+        today = self.engine.today()
+        windows = [(day - timedelta(days=BEFORE_DAYS), day - timedelta(days=1)), (day + timedelta(days=1), today)]
+        volumes = [
+            await read_window(self._database, catalog, first, last, partial(_volume, catalog, snapshot, last))
+            if first <= last
+            else Volume(0, 0, 0, 0)
+            for first, last in windows
+        ]
+        low = Decimal(snapshot.low_picousd) / max(snapshot.requests, 1)
+        return realised(*volumes, low, int(threshold(catalog.policy, "minimum_requests")))
+
+    async def evidence(
+        self, id: str, since: date | None = None, *, limit: int = 100, after: str | None = None
+    ) -> Evidence:
+        """The requests of a recommendation with their difference, up to `limit` looked at for one page.
+
+        A page may hold fewer than `limit`, also none, while there is a `next`. All of them sum up to the saving.
+        Raises NotFoundError, and ValueError with a sentence for a cursor or limit that cannot be used.
+        """
+        report = await self.engine.report(since)
+        advice, catalog = report.find(id), self._catalog.current
+        group = advice.group
+        f = RequestFilter(
+            provider=group.provider,
+            model=group.model,
+            feature=group.feature or UNTAGGED,
+            task=group.task or UNTAGGED,
+            priced=True,
+            since_us=(report.first - EPOCH).days * DAY_US,
+            until_us=report.as_of_us + 1000,
+        )
+        page = await list_requests(self._database, f, limit=limit, after=after)
+        long_prompt = int(threshold(catalog.policy, "long_prompt_input_tokens"))
+        target = group.source if advice.chosen is None else advice.chosen.target
+
+        def work() -> tuple[Priced, ...]:
+            price = Pricer(catalog, report.last, _no_rows)
+            rows = (entry for entry in page.entries if _is_counted(catalog, group, entry, long_prompt, report.last))
+            return tuple(price.row(entry, group, target) for entry in rows)
+
+        return Evidence(await asyncio.to_thread(work), page.next)
+
+
+def _no_rows(_part: object) -> Iterable[LedgerEntry]:
+    return ()
+
+
+def _is_counted(catalog: Catalog, group: Group, entry: LedgerEntry, long_prompt: int, on: date) -> bool:
+    """True if the sums of the group have this row in them."""
+    if entry.usage_source is not UsageSource.PROVIDER or entry.endpoint not in TEXT_ENDPOINTS:
+        return False
+    size = sum(getattr(entry, name) or 0 for name in INPUT_COLUMNS)
+    source = source_of(catalog, group.provider, group.model, entry.response_model, on)
+    return (size > long_prompt) == group.long and source is not None and source.id == group.source.id
+
+
+def _volume(
+    catalog: Catalog, told: Snapshot, on: date, reader: AdviceReader, long_prompt: int, thresholds: tuple[int, ...]
+) -> Volume:
+    """What the group sent to the model it left and to the one that was advised."""
+    long_from = thresholds.index(long_prompt) + 1
+    sums = {told.source: [0, 0], told.target: [0, 0]}
+    for part in reader.slices():
+        if (part.provider, part.feature, part.task) != (told.provider, told.feature, told.task):
+            continue
+        source = source_of(catalog, part.provider, part.model, part.response_model, on)
+        if (part.size >= long_from) != told.long or source is None or source.id not in sums:
+            continue
+        sums[source.id][0] += part.requests
+        sums[source.id][1] += part.cost_picousd
+    return Volume(*sums[told.source], *sums[told.target])

@@ -1,0 +1,80 @@
+"""`lectr detect` and `lectr registry`: what Lectr knows, and what a newer list would change."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands.cli import ROOT, Box, Server, seconds_until
+
+
+def newer_list(folder: Path, **prices: str) -> Path:
+    """A price list of a later day with these models more."""
+    document: dict[str, Any] = json.loads((ROOT / "registry" / "prices.json").read_bytes())
+    document["generated_on"] = "2026-12-05"
+    for model, rate in prices.items():
+        rates = {"input_mtok": rate, "output_mtok": rate}
+        document["models"].append({"provider": "openai", "id": model, "prices": [{"rates": rates}]})
+    file = folder / "newer.json"
+    file.write_text(json.dumps(document))
+    return file
+
+
+def test_detect_says_provider_rule_and_price(box: Box) -> None:
+    said = box.ok("detect", "gpt-4o", "openai/gpt-oss-120b", "claude-next", "nobody-knows")
+    lines = [line.split("\t") for line in said.splitlines()]
+    assert [line[:3] for line in lines] == [
+        ["gpt-4o", "openai", "exact"],
+        ["openai/gpt-oss-120b", "groq", "exact"],
+        ["claude-next", "anthropic", "prefix"],
+        ["nobody-knows", "unknown", "default"],
+    ]
+    assert lines[0][3] == "$2.5 in, $10 out per million tokens"
+    assert lines[2][3].startswith("no price")
+    assert not box.data.exists(), "looking must not make a data folder"
+
+
+def test_detect_knows_the_teams_own_prices(served_box: Box, server: Server) -> None:
+    rates = {"input_mtok": "7", "output_mtok": "8"}
+    body = {"kind": "price", "provider": "openai", "model": "gpt-team", "rates": rates}
+    made = server.admin("/api/overrides", "POST", json=body)
+    assert "$7 in, $8 out" in served_box.ok("detect", "gpt-team")
+    server.admin(f"/api/overrides/{made['id']}", "DELETE")
+    assert "no price" in served_box.ok("detect", "gpt-team")
+
+
+def test_the_registry_of_the_tree_is_in_order(box: Box) -> None:
+    assert box.ok("registry", "check").startswith("The registry is in order: ")
+
+
+def test_a_fault_in_the_registry_is_named_with_its_file(box: Box, broken_tree: Path) -> None:
+    done = box.start("registry", "check", root=str(broken_tree))
+    assert done.returncode == 1
+    assert "models/openai.toml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_diff_shows_what_is_new(box: Box) -> None:
+    newer = newer_list(box.folder, **{"gpt-7": "3"})
+    assert any("gpt-7" in line for line in box.ok("registry", "diff", str(newer)).splitlines())
+
+
+def test_an_imported_list_is_in_force_in_a_running_server(served_box: Box, server: Server) -> None:
+    def price() -> Any:
+        return server.admin("/api/detect", params={"model": "gpt-8-imported"})["price"]
+
+    assert price() is None
+    said = served_box.ok("registry", "import", str(newer_list(served_box.folder, **{"gpt-8-imported": "3"})))
+    assert "2026-12-05" in said
+    assert "-m app reprice" in said
+    assert seconds_until(lambda: price() is not None) < 1.0
+    assert price()["input_usd_per_mtok"] == "3"
+    assert server.admin("/api/self-check")["price_list_date"] == "2026-12-05"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"generated_on": "2020-01-01", "models": []}'], ids=str)
+def test_a_list_that_cannot_be_used_is_refused(box: Box, content: bytes) -> None:
+    file = box.folder / "bad.json"
+    file.write_bytes(content)
+    box.refused("registry", "import", str(file))
