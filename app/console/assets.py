@@ -19,6 +19,8 @@ STATIC = Path(__file__).resolve().parents[1] / "static"
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FOR_EVER = "public, max-age=31536000, immutable"
 _HASH_CHARACTERS = 12
+# One file: htmx begins as soon as its own script has run, and an extension that comes later finds nothing to do.
+_HTMX = ("htmx-4.0.1.min.js", "hx-preload-4.0.1.min.js", "hx-sse-4.0.1.min.js")
 
 
 class Asset(msgspec.Struct, frozen=True):
@@ -44,18 +46,17 @@ class Assets(msgspec.Struct, frozen=True):
 @cache
 def assets() -> Assets:
     """Read app/static: once per process, at first use."""
-    by_name: dict[str, Asset] = {}
-    by_hashed_name: dict[str, Asset] = {}
-    for file in sorted(STATIC.rglob("*")):
-        media_type = _MEDIA_TYPES.get(file.suffix)
-        if media_type is None or not file.is_file():
-            continue
-        content = file.read_bytes()
-        digest = hashlib.sha256(content).hexdigest()[:_HASH_CHARACTERS]
-        hashed_name = f"{file.stem}-{digest}{file.suffix}"
-        asset = Asset(f"/static/{hashed_name}", media_type, content, gzip.compress(content, 9, mtime=0))
-        by_name[file.name] = by_hashed_name[hashed_name] = asset
-    return Assets(by_name, by_hashed_name)
+    files = {file.name: file.read_bytes() for file in sorted(STATIC.rglob("*")) if file.suffix in _MEDIA_TYPES}
+    files["htmx.js"] = b"\n".join(files.pop(name) for name in _HTMX)
+    by_name = {name: _asset(name, content) for name, content in files.items()}
+    return Assets(by_name, {asset.url.rpartition("/")[2]: asset for asset in by_name.values()})
+
+
+def _asset(name: str, content: bytes) -> Asset:
+    stem, suffix = Path(name).stem, Path(name).suffix
+    digest = hashlib.sha256(content).hexdigest()[:_HASH_CHARACTERS]
+    url = f"/static/{stem}-{digest}{suffix}"
+    return Asset(url, _MEDIA_TYPES[suffix], content, gzip.compress(content, 9, mtime=0))
 
 
 @get("/static/{name:str}", sync_to_thread=False, include_in_schema=False)

@@ -19,6 +19,7 @@ _TAIL = re.compile(r"(/openai)?(/v1)?/*$")
 _LOCAL_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _PUBLIC_NAME = re.compile(rf"(?:{_LABEL}\.)+(?!\d)(?!0x){_LABEL}", re.ASCII)
+_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
 _UNICAST_V6 = ipaddress.ip_network("2000::/3")
 
 
@@ -85,4 +86,4 @@ def _is_private(host: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         # An IPv4 address inside may be anything.
         return address not in _UNICAST_V6 or not address.is_global or bool(address.sixtofour or address.teredo)
-    return not address.is_global or address.is_multicast
+    return not address.is_global or address.is_multicast or address in _PROTOCOLS

@@ -30,6 +30,8 @@ _VISIT_COOKIE = "lectr-visit"
 _WRONG = "That name and password do not fit."
 _LINK_GONE = "This link has been used, or is older than 15 minutes. Ask for a new one: lectr users link NAME."
 _MAX_PASSWORD_CHARACTERS = 1000
+_MAX_FORM_BYTES = 64 * 1024
+"""These forms come from anybody, and a form of millions of empty fields would hold up everybody else."""
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -50,6 +52,7 @@ def routes() -> list[Router]:
         route_handlers=[show, submit, show_link, redeem],
         dependencies={"limit": Provide(lambda: limit, sync_to_thread=False)},
         include_in_schema=False,
+        request_max_body_size=_MAX_FORM_BYTES,
     )
     signed_in = Router(
         "/", route_handlers=[sign_out], dependencies={"visitor": Provide(visitor)}, include_in_schema=False

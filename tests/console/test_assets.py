@@ -13,7 +13,7 @@ def test_vendored_files_are_the_recorded_ones() -> None:
 
 
 def test_every_file_is_served_for_ever_under_the_name_of_its_content(stage: Stage) -> None:
-    for name in ("lectr.css", "lectr.js", "htmx-4.0.1.min.js", "lucide.svg"):
+    for name in ("lectr.css", "lectr.js", "uplot-1.6.32.min.js", "lucide.svg"):
         url = assets().url(name)
         answer = httpx.get(stage.url + url, headers={"accept-encoding": "gzip"})
         assert answer.status_code == 200
@@ -41,6 +41,13 @@ def test_every_file_is_served_for_ever_under_the_name_of_its_content(stage: Stag
 )
 def test_no_other_path_is_ever_a_file(stage: Stage, path: str) -> None:
     assert httpx.get(stage.url + path, headers={"accept": "text/html"}).status_code == 404
+
+
+def test_htmx_comes_in_one_file_with_its_extensions_after_it() -> None:
+    content = assets().by_name["htmx.js"].content
+    places = [content.find(part) for part in (b"var htmx=", b'registerExtension("preload"', b"hx-sse:connect")]
+    assert places == sorted(places)
+    assert -1 not in places
 
 
 def test_gzipped_files_are_what_they_were() -> None:
