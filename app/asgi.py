@@ -34,7 +34,7 @@ from app.edge.routes import ProgramRoute, make_route
 from app.errors import RequestRejected
 from app.ledger.changes import TEAM, ChangeFeed
 from app.ledger.clock import now_us
-from app.ledger.database import open_database
+from app.ledger.database import Database, open_database
 from app.ledger.journal import Journal
 from app.ledger.keys import KeyStore
 from app.ledger.sessions import SessionStore
@@ -156,10 +156,18 @@ async def running(
     await team.load()
     await refresh_catalog()
     feed.subscribe(TEAM, refresh_catalog)
+    async with _at_work(upstream, ledger, feed, database):
+        yield services, pipeline
+
+
+@asynccontextmanager
+async def _at_work(
+    upstream: UpstreamClient, ledger: LedgerWriter, feed: ChangeFeed, database: Database
+) -> AsyncIterator[None]:
     ledger.start()
     feed.start()
     try:
-        yield services, pipeline
+        yield
     finally:
         await upstream.close()
         await ledger.stop()

@@ -11,8 +11,9 @@ import msgspec
 from app.domain import LedgerEntry
 from app.ledger.database import Database
 from app.ledger.replay import Interrupted, Replay, ReplayCounters, WriteRows
-from app.ledger.spool import Record, Spool
+from app.ledger.spool import Spool
 from app.ledger.spool_format import END, START
+from app.ledger.spool_record import Record
 from app.ledger.started import Started
 
 TEND_S = 1.0

@@ -17,10 +17,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-import msgspec
-
 from app.ledger.spool_files import SEGMENT_BYTES, SegmentFile, delete_expired, owner_name
 from app.ledger.spool_format import frame
+from app.ledger.spool_record import Record, SpoolState
 
 SYNC_S = 0.05
 PROBE_S = 1.0
@@ -30,36 +29,6 @@ MAX_IN_MEMORY = 50_000
 MAX_WRITE_BYTES = 1024 * 1024
 
 _log = logging.getLogger("lectr.ledger")
-
-
-class Record:
-    """One record on its way. `confirmed` is done once the kernel has it; `written` and `applied` never go back."""
-
-    __slots__ = ("applied", "confirmed", "data", "id", "segment")
-
-    def __init__(self, id: str, data: bytes, confirmed: "asyncio.Future[None]") -> None:
-        self.id = id
-        self.data = data
-        self.confirmed = confirmed
-        self.segment: SegmentFile | None = None
-        self.applied = False
-
-    @property
-    def written(self) -> bool:
-        """True once the record lies in a segment."""
-        return self.segment is not None
-
-
-class SpoolState(msgspec.Struct, frozen=True):
-    """`requests` have records and no row in the database yet; `unwritten` records wait for the disk.
-
-    `dropped` records had no room in memory while it failed; `error` is "" while it works.
-    """
-
-    requests: int
-    unwritten: int
-    dropped: int
-    error: str
 
 
 class Spool:

@@ -21,7 +21,7 @@ from app.ledger.dimensions import Dimensions
 from app.ledger.insert import insert_packed
 from app.ledger.journal import Journal
 from app.ledger.rows import PackedEntry, entry_json, pack
-from app.ledger.spool import Record
+from app.ledger.spool_record import Record
 from app.ledger.started import Started
 from app.ledger.storable import storable
 from app.ledger.tables import ledger_parked

@@ -1,0 +1,37 @@
+"""What the spool says of one record and of itself."""
+
+import asyncio
+
+import msgspec
+
+from app.ledger.spool_files import SegmentFile
+
+
+class Record:
+    """One record on its way. `confirmed` is done once the kernel has it; `written` and `applied` never go back."""
+
+    __slots__ = ("applied", "confirmed", "data", "id", "segment")
+
+    def __init__(self, id: str, data: bytes, confirmed: "asyncio.Future[None]") -> None:
+        self.id = id
+        self.data = data
+        self.confirmed = confirmed
+        self.segment: SegmentFile | None = None
+        self.applied = False
+
+    @property
+    def written(self) -> bool:
+        """True once the record lies in a segment."""
+        return self.segment is not None
+
+
+class SpoolState(msgspec.Struct, frozen=True):
+    """`requests` have records and no row in the database yet; `unwritten` records wait for the disk.
+
+    `dropped` records had no room in memory while it failed; `error` is "" while it works.
+    """
+
+    requests: int
+    unwritten: int
+    dropped: int
+    error: str
