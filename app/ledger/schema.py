@@ -14,11 +14,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from app.errors import LedgerError
+from app.ledger.advice_tables import METADATA
 from app.ledger.clock import now_us
 from app.ledger.sqlite_files import FileLock
-from app.ledger.tables import METADATA, calendars, changes, schema_info
+from app.ledger.tables import calendars, changes, schema_info
 
-REVISIONS = ("m0001",)
+REVISIONS = ("m0001", "m0002")
 """Every revision this code knows, oldest first; the last one is what it speaks."""
 HEAD = REVISIONS[-1]
 MIGRATION_WAIT_S = 120.0

@@ -84,8 +84,8 @@ class AdviceDesk:
         decisions = await latest_decisions(self._database)
         cards = [await self._card(advice.id, advice, decisions) for advice in report.advice]
         shown = {card.id for card in cards}
-        accepted = [id for id, decision in decisions.items() if id not in shown and decision.decision == ACCEPT]
-        return cards + [await self._card(id, None, decisions) for id in accepted]
+        gone = [name for name, made in decisions.items() if name not in shown and made.decision == ACCEPT]
+        return cards + [await self._card(name, None, decisions) for name in gone]
 
     async def card(self, id: str, since: date | None = None) -> Card:
         """One recommendation. Raises NotFoundError for one that neither the traffic nor a decision knows."""
@@ -131,15 +131,16 @@ class AdviceDesk:
         """Whole days before and after the one of the accept, which itself is a mixture."""
         catalog, day = self._catalog.current, EPOCH + timedelta(days=decision.decided_at_us // DAY_US)
         today = self.engine.today()
-        windows = [(day - timedelta(days=BEFORE_DAYS), day - timedelta(days=1)), (day + timedelta(days=1), today)]
-        volumes = [
-            await read_window(self._database, catalog, first, last, partial(_volume, catalog, snapshot, last))
-            if first <= last
-            else Volume(0, 0, 0, 0)
-            for first, last in windows
-        ]
+        before = await self._volume(snapshot, day - timedelta(days=BEFORE_DAYS), day - timedelta(days=1))
+        after = await self._volume(snapshot, day + timedelta(days=1), today)
         low = Decimal(snapshot.low_picousd) / max(snapshot.requests, 1)
-        return realised(*volumes, low, int(threshold(catalog.policy, "minimum_requests")))
+        return realised(before, after, low, int(threshold(catalog.policy, "minimum_requests")))
+
+    async def _volume(self, snapshot: Snapshot, first: date, last: date) -> Volume:
+        if first > last:
+            return Volume(0, 0, 0, 0)
+        catalog = self._catalog.current
+        return await read_window(self._database, catalog, first, last, partial(_volume, catalog, snapshot, last))
 
     async def evidence(
         self, id: str, since: date | None = None, *, limit: int = 100, after: str | None = None

@@ -1,0 +1,114 @@
+"""Keeps the advice's daily sums: days whose requests have changed since are summed up anew before they are read.
+
+The summing is one statement per day in the database, so a million requests cost it seconds once and the event loop
+nothing. Whether a day is as it was is read from the ledger's own daily sums, which are written with the requests.
+"""
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.ledger.advice_tables import advice_cells, advice_days
+from app.ledger.clock import DAY_US, id_floor
+from app.ledger.database import Database
+from app.ledger.facet_sums import LOW_BITS, LOW_MASK
+from app.ledger.filters import RequestFilter
+from app.ledger.schema import UTC_CALENDAR
+from app.ledger.sums import read_sums
+from app.ledger.tables import TOKEN_COLUMNS, requests
+
+INPUT_COLUMNS = tuple(name for name in TOKEN_COLUMNS if "output" not in name and "reasoning" not in name)
+OUTPUT_COLUMNS = ("output_tokens", "output_audio_tokens")
+MOST_TOKENS = 2**40
+"""No sum over a day may leave 63 bits, so one row counts this much at most; its cost shows that it was more."""
+_STAMPED = ("requests", "billable", "priced", "estimated", "failed", "cost", *TOKEN_COLUMNS)
+CELL_COLUMNS = tuple(column.name for column in advice_cells.columns)
+
+
+def size_of(thresholds: Sequence[int], input_tokens: int) -> int:
+    """How many of the sorted thresholds an input is over."""
+    return bisect_left(thresholds, input_tokens)
+
+
+async def refresh_cells(database: Database, first: int, last: int, thresholds: Sequence[int]) -> None:
+    """Bring the cells of the days `first` to `last` (numbers, both included) up to date. Raises LedgerError."""
+    current, kept = await database.read(lambda connection: _stamps(connection, first, last, thresholds))
+    for day in sorted(current.keys() | kept.keys()):
+        if current.get(day) == kept.get(day):
+            continue
+        rows = await database.read(partial(_summed, day=day, thresholds=thresholds))
+        await database.write(partial(_store, day=day, rows=rows, stamp=current.get(day)))
+
+
+def _stamps(
+    connection: sa.Connection, first: int, last: int, thresholds: Sequence[int]
+) -> tuple[dict[int, str], dict[int, str]]:
+    form = ",".join(map(str, thresholds))
+    sums = read_sums(connection, "day", (UTC_CALENDAR, first, last), RequestFilter(), [])
+    current = {day: _stamp(form, [found[name] for name in _STAMPED]) for day, found in sums}
+    query = sa.select(advice_days.c.day, advice_days.c.stamp).where(advice_days.c.day.between(first, last))
+    kept = {row.day: row.stamp for row in connection.execute(query)}
+    return current, kept
+
+
+def _stamp(form: str, sums: Sequence[int]) -> str:
+    return hashlib.sha256(f"{form};{','.join(map(str, sums))}".encode()).hexdigest()
+
+
+def _count(name: str) -> Any:
+    column = sa.func.coalesce(requests.c[name], 0)
+    return sa.case((column > MOST_TOKENS, MOST_TOKENS), else_=column)
+
+
+def _total(names: Sequence[str]) -> Any:
+    total = _count(names[0])
+    for name in names[1:]:
+        total = total + _count(name)
+    return total
+
+
+def size_expression(thresholds: Sequence[int]) -> Any:
+    """`size_of` as SQL."""
+    total = _total(INPUT_COLUMNS)
+    size: Any = sa.literal(0)
+    for threshold in thresholds:
+        size = size + sa.case((total > threshold, 1), else_=0)
+    return size
+
+
+def _summed(connection: sa.Connection, day: int, thresholds: Sequence[int]) -> list[tuple[Any, ...]]:
+    c = requests.c
+    size = size_expression(thresholds).label("size")
+    cost = sa.func.coalesce(c.cost_picousd, 0)
+    into, out = _total(INPUT_COLUMNS), _total(OUTPUT_COLUMNS)
+    query = (
+        sa.select(
+            sa.literal(day),
+            c.group_id,
+            c.detail_id,
+            size,
+            sa.func.count(),
+            sa.func.sum(cost.op(">>")(LOW_BITS)),
+            sa.func.sum(cost.op("&")(LOW_MASK)),
+            *(sa.func.sum(_count(name)) for name in TOKEN_COLUMNS),
+            sa.func.max(into),
+            sa.func.max(out),
+            sa.func.max(into + out),
+        )
+        .where(c.id >= id_floor(day * DAY_US), c.id < id_floor((day + 1) * DAY_US))
+        .group_by(c.group_id, c.detail_id, size)
+    )
+    return [tuple(row) for row in connection.execute(query)]
+
+
+def _store(connection: sa.Connection, day: int, rows: list[tuple[Any, ...]], stamp: str | None) -> None:
+    connection.execute(advice_cells.delete().where(advice_cells.c.day == day))
+    connection.execute(advice_days.delete().where(advice_days.c.day == day))
+    if rows:
+        connection.execute(advice_cells.insert(), [dict(zip(CELL_COLUMNS, row, strict=True)) for row in rows])
+    if stamp is not None:
+        connection.execute(advice_days.insert(), [{"day": day, "stamp": stamp}])
