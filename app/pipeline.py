@@ -171,15 +171,21 @@ class Pipeline:
         the last byte of a known length, the format's terminal event, or the end of the message."""
         caller, seen = record.caller, 0
         await caller.start(answer.status, headers)
-        while chunk := await self._next_chunk(record, answer):
-            seen += len(chunk)
-            out = reader.feed(chunk) if reader is not None else chunk
-            if seen == length and reader is not None:
-                out += reader.finish()
-            if seen == length or (reader is not None and reader.terminal):
-                await self._confirm(self._hand_over(record, whole=True))
-            if out:
-                await caller.write(out)
+        try:
+            while chunk := await self._next_chunk(record, answer):
+                seen += len(chunk)
+                out = reader.feed(chunk) if reader is not None else chunk
+                if seen == length and reader is not None:
+                    out += reader.finish()
+                if seen == length or (reader is not None and reader.terminal):
+                    await self._confirm(self._hand_over(record, whole=True))
+                if out:
+                    await caller.write(out)
+        except UpstreamError:
+            # The reader may have held back the beginning of an event: what the provider sent is the caller's.
+            if reader is not None and (rest := reader.finish()):
+                await caller.write(rest)
+            raise
         rest = reader.finish() if reader is not None else b""
         await self._confirm(self._hand_over(record, whole=True))
         await caller.end(rest)
