@@ -222,6 +222,8 @@ class Pipeline:
         record.closed = True
         entry = build_entry(record, self._catalog.current, whole=whole)
         record.cost_picousd = entry.cost_picousd
+        if record.sent:
+            self._counters.overheads_us.append(entry.overhead_us)
         return self._ledger.hand_over(entry)
 
     async def _confirm(self, written: "asyncio.Future[None] | None") -> None:

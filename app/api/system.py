@@ -16,7 +16,8 @@ class SelfCheck(msgspec.Struct):
 
     `spool_requests` have records in the spool and no row yet, requests in flight included. `replaying` to `interrupted`
     count what other, ended processes left in the spool. `damaged` records could not be read; `unread` ones are of
-    another version and stay in the spool until one comes that can read them.
+    another version and stay in the spool until one comes that can read them. `overhead_…` is Lectr's own part of the
+    last 10,000 requests that reached a provider.
     """
 
     status: str
@@ -39,6 +40,9 @@ class SelfCheck(msgspec.Struct):
     spool_damaged: int
     spool_unread: int
     spool_error: str
+    overhead_p50_us: int | None
+    overhead_p95_us: int | None
+    overhead_p99_us: int | None
     price_list_date: str
 
 
@@ -47,6 +51,7 @@ def self_check(request: parameters.Query, services: NamedDependency[Services]) -
     """The counters of this process since it started."""
     parameters.only(request, ())
     ledger, counters = services.ledger.counters, services.counters
+    p50, p95, p99 = counters.overhead_quantiles_us() or (None, None, None)
     kept = not (ledger.lost or ledger.parked or ledger.last_error or ledger.spool_error)
     kept = kept and not (ledger.spool_damaged or ledger.spool_unread)
     return SelfCheck(
@@ -70,6 +75,9 @@ def self_check(request: parameters.Query, services: NamedDependency[Services]) -
         spool_damaged=ledger.spool_damaged,
         spool_unread=ledger.spool_unread,
         spool_error=ledger.spool_error,
+        overhead_p50_us=p50,
+        overhead_p95_us=p95,
+        overhead_p99_us=p99,
         price_list_date=services.catalog.current.listed_on.isoformat(),
     )
 
