@@ -16,7 +16,7 @@ from app.errors import ConflictError, LectrError
 
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?", re.ASCII)
 _TAIL = re.compile(r"(/openai)?(/v1)?/*$")
-_LOCAL_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
+_LOCAL_NAMES = (".localhost", ".local", ".internal", ".home.arpa", ".svc")
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _PUBLIC_NAME = re.compile(rf"(?:{_LABEL}\.)+(?!\d)(?!0x){_LABEL}", re.ASCII)
 _PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")

@@ -6,10 +6,12 @@ Litestar's own middleware does not see its 404, 405 and exception answers, so th
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from app.edge.auth import read_headers, sent_twice
 from app.edge.client import Message, Receive, Send
 from app.edge.drain import Drain
 from app.edge.error_bodies import error_body, error_headers
 from app.edge.refusals import draining
+from app.errors import RequestRejected
 
 App = Callable[[Any, Receive, Send], Awaitable[None]]
 
@@ -54,12 +56,15 @@ class Outer:
         if ending:
             added.append((b"connection", b"close"))
             if not programs and scope["path"] != "/health":
-                await _turn_away(send, added)
+                await _turn_away(send, draining(), added)
                 return
         if not programs:
             added += self._headers
             if self._is_https(scope):
                 added.append(self._secure)
+            if repeated := read_headers(scope["headers"]).repeated:
+                await _turn_away(send, sent_twice(repeated), added)
+                return
         head = scope["method"] == "HEAD" and not programs
         if head:
             scope = {**scope, "method": "GET"}
@@ -82,8 +87,7 @@ def _with_headers(send: Send, added: list[tuple[bytes, bytes]], *, bodyless: boo
     return sending
 
 
-async def _turn_away(send: Send, added: list[tuple[bytes, bytes]]) -> None:
-    rejected = draining()
+async def _turn_away(send: Send, rejected: RequestRejected, added: list[tuple[bytes, bytes]]) -> None:
     body = error_body(rejected, "")
     headers = [*error_headers(rejected, body), *added]
     await send({"type": "http.response.start", "status": rejected.status, "headers": headers})

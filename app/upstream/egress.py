@@ -16,8 +16,8 @@ import httpx
 _PROBE_S = 2.0
 _UNICAST_V6 = ipaddress.ip_network("2000::/3")
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-_CLOUD_SERVICES = frozenset((ipaddress.ip_address("168.63.129.16"),))
-"""Azure's own agent, under a public address, answers every virtual machine with that machine's secrets."""
+_NOT_PUBLIC = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("168.63.129.16/32"))
+"""What ipaddress takes for public, depending on its version: metadata services of Oracle's and Azure's clouds."""
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
@@ -36,7 +36,7 @@ def is_public(address: str) -> bool:
         if inner is not None:
             return is_public(str(inner))
         return parsed in _UNICAST_V6 and parsed.is_global
-    if parsed in _CLOUD_SERVICES:
+    if any(parsed in network for network in _NOT_PUBLIC):
         return False
     return parsed.is_global and not parsed.is_multicast
 

@@ -49,7 +49,7 @@ def request_headers(
         read_as = name.replace(b"_", b"-") if b"_" in name else name
         if read_as in _NEVER_UPSTREAM or name in dropped or read_as.startswith(_NEVER_PREFIXES):
             continue
-        if name == _AZURE_ONLY and provider.id != "azure":
+        if read_as == _AZURE_ONLY and provider.id != "azure":
             continue
         kept.append(field)
     for default_name, default_value in provider.default_headers.items():
