@@ -49,9 +49,10 @@ class Lectr(msgspec.Struct):
         return httpx.Client(base_url=self.url, headers=sent, timeout=20)
 
     def row(self, answer: httpx.Response) -> dict[str, Any]:
-        """The row of an answer."""
-        row: dict[str, Any] = self.json(f"/api/requests/{answer.headers['x-lectr-request-id']}")
-        return row
+        """The row of an answer; it may take a second to be there."""
+        path = f"/api/requests/{answer.headers['x-lectr-request-id']}"
+        wait_until(lambda: self.get(path).status_code == 200)
+        return dict(self.json(path))
 
 
 def settings_for(folder: Path, upstream: str = "http://127.0.0.1:9", **changed: Any) -> Settings:

@@ -96,9 +96,9 @@ def test_rows_that_come_while_somebody_pages_move_nothing(changing: Lectr) -> No
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
     with changing.program() as program:
         for _ in range(4):
-            program.post("/v1/chat/completions", json=body).raise_for_status()
+            changing.row(program.post("/v1/chat/completions", json=body))
         first = changing.json("/api/requests", limit=2)
-        program.post("/v1/chat/completions", json=body).raise_for_status()
+        changing.row(program.post("/v1/chat/completions", json=body))
     second = changing.json("/api/requests", limit=2, after=first["next"])
     assert second["next"] is None
     ids = [row["id"] for row in first["requests"] + second["requests"]]

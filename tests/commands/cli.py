@@ -47,6 +47,21 @@ class Server(msgspec.Struct):
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
+    def row(self, answer: httpx.Response) -> dict[str, Any]:
+        """The row of an answer; it may take a second to be there."""
+        [row] = self.rows(1, id=answer.headers["x-lectr-request-id"])
+        return row
+
+    def rows(self, at_least: int, *, id: str | None = None, **filters: str) -> list[dict[str, Any]]:
+        """The rows that match, as soon as there are as many as this."""
+
+        def found() -> list[dict[str, Any]]:
+            listed = self.admin("/api/requests", params=filters)["requests"]
+            return [row for row in listed if id in (None, row["id"])]
+
+        wait_until(lambda: len(found()) >= at_least)
+        return found()
+
     def ask(self, key: str, model: str = "gpt-4o-mini", **headers: str) -> httpx.Response:
         """One small request with this Lectr key."""
         sent = {"x-lectr-key": key, "authorization": "Bearer any", **headers}

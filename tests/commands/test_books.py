@@ -21,8 +21,7 @@ def key(served_box: Box, server: Server) -> str:
 
 
 def row_of(server: Server, key: str, model: str) -> dict[str, Any]:
-    answer = server.ask(key, model)
-    return dict(server.admin(f"/api/requests/{answer.headers['x-lectr-request-id']}"))
+    return server.row(server.ask(key, model))
 
 
 def test_reprice_prices_what_had_no_price(served_box: Box, server: Server, key: str) -> None:

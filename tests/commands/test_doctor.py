@@ -37,7 +37,7 @@ def test_one_provider_alone(box: Box) -> None:
 def test_the_request_has_its_row(box: Box) -> None:
     box.ok("doctor", "anthropic", **BOX_KEYS)
     with box.serve() as server:
-        [row] = server.admin("/api/requests")["requests"]
+        [row] = server.rows(1)
     assert (row["key"], row["provider"], row["feature"]) == ("lectr doctor", "anthropic", "doctor")
     assert (row["outcome"], row["streamed"], row["usage_source"]) == ("ok", True, "provider")
     assert row["cost_picousd"] > 0

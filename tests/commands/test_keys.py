@@ -11,7 +11,7 @@ def test_a_key_lives_within_a_second_and_ends_within_a_second(served_box: Box, s
     assert re.fullmatch(r"lc_key_[A-Za-z0-9]{32}", key)
     assert key not in "\n".join(said[:-1])
     assert seconds_until(lambda: server.ask(key).status_code == 200) < 1.0
-    assert server.admin("/api/requests", params={"key": "billing"})["requests"]
+    assert server.rows(1, key="billing")
     assert "revoked" in served_box.ok("keys", "revoke", "billing")
     assert seconds_until(lambda: server.ask(key).status_code == 401) < 1.0
     assert server.ask(key).json()["error"]["code"] == "invalid_lectr_key"
@@ -33,7 +33,7 @@ def test_defaults_and_limits_hold_for_the_keys_requests(served_box: Box, server:
     seconds_until(lambda: server.ask(key).status_code == 200)
     refused = server.ask(key)
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
-    row = server.admin("/api/requests", params={"key": "limited", "status": "200"})["requests"][0]
+    row = server.rows(1, key="limited", status="200")[0]
     assert (row["feature"], row["detected_by"]) == ("search", "key_default")
 
 

@@ -31,7 +31,7 @@ def test_the_first_start_says_what_a_newcomer_needs_and_it_works(box: Box) -> No
         environment = {"PATH": os.environ["PATH"], "OPENAI_API_KEY": "sk-any"}
         done = subprocess.run(["bash", "-c", curl], env=environment, capture_output=True, text=True, timeout=20)
         assert '"choices"' in done.stdout
-        row = server.admin("/api/requests", params={"limit": "1"})["requests"][0]
+        row = server.rows(2)[0]
         assert (row["key"], row["status"]) == ("first", 200)
         assert row["cost_picousd"] > 0
         assert redeem(link[0]) == 303
