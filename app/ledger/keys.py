@@ -49,6 +49,8 @@ class KeyStore:
     def __init__(self, database: Database, feed: ChangeFeed | None = None) -> None:
         self.ready = False
         self._database = database
+        self._epoch = database.epoch
+        self._known: list[dict[str, Any]] = []
         self._living: dict[bytes, KeyIdentity] = {}
         self._used: dict[int, int] = {}
         if feed is not None:
@@ -56,8 +58,17 @@ class KeyStore:
             feed.flush_with(self.flush_used)
 
     async def load(self) -> None:
-        """Read all living keys. Raises LedgerError; what was known before then stays."""
-        self._living = await self._database.read(_living)
+        """Read all living keys. Raises LedgerError; what was known before then stays.
+
+        A database that was deleted under this process gets its keys back: an empty one must not lock callers out.
+        """
+        epoch = self._database.epoch
+        if epoch != self._epoch and self._known:
+            await self._database.write(lambda connection: _put_back(connection, self._known))
+        self._living, self._known = await self._database.read(
+            lambda connection: (_living(connection), _all(connection))
+        )
+        self._epoch = epoch
         self.ready = True
 
     def find(self, secret: str) -> KeyIdentity | None:
@@ -135,6 +146,16 @@ def _living(connection: sa.Connection) -> dict[bytes, KeyIdentity]:
     columns = ("id", "name", "default_provider", "default_feature", "requests_per_minute", "concurrent_streams")
     query = sa.select(keys.c.digest, *(keys.c[name] for name in columns)).where(keys.c.revoked_at_us.is_(None))
     return {bytes(digest): KeyIdentity(*values) for digest, *values in connection.execute(query)}
+
+
+def _all(connection: sa.Connection) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(sa.select(keys)).mappings()]
+
+
+def _put_back(connection: sa.Connection, known: list[dict[str, Any]]) -> None:
+    if connection.execute(sa.select(keys.c.id).limit(1)).first() is None:
+        connection.execute(keys.insert(), known)
+        announce(connection, KEYS)
 
 
 def _rows(connection: sa.Connection) -> list[KeyRow]:

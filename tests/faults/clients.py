@@ -1,0 +1,124 @@
+"""Sixty-four clients that note everything they see: the first witness."""
+
+import asyncio
+import itertools
+import json
+import random
+import re
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from tests.faults.upstream import MODEL, json_answer, stream_answer
+
+CLIENTS = 64
+TERMINAL = b"data: [DONE]\n\n"
+
+
+class Seen(msgspec.Struct):
+    """What one client saw of one request. `complete` = the end of the message or the format's terminal event."""
+
+    nonce: str
+    streams: bool
+    asks_usage: bool
+    status: int | None = None
+    body: bytes = b""
+    complete: bool = False
+    left: bool = False
+    seconds: float = 0.0
+
+    @property
+    def as_sent(self) -> bool:
+        """True if the bytes are the provider's, up to the cut."""
+        if self.status != 200 or (self.streams and not self.asks_usage):
+            return True
+        sent = b"".join(stream_answer(self.nonce)) if self.streams else json_answer(self.nonce)
+        return sent == self.body if self.complete and not self.streams else sent.startswith(self.body)
+
+
+class Crowd:
+    """Clients that go on calling until they are told to stop; `leaves` is the share that hangs up in the middle."""
+
+    def __init__(self, port: int, key: str, *, clients: int = CLIENTS, leaves: float = 0.0, seed: int = 1) -> None:
+        self.seen: list[Seen] = []
+        self._port = port
+        self._key = key
+        self._clients = clients
+        self._leaves = leaves
+        self._random = random.Random(seed)
+        self._numbers: Iterator[int] = itertools.count()
+        self._run = f"{time.time_ns() % 10**9:x}"
+        self._stopping = False
+
+    async def call_for(self, seconds: float) -> None:
+        """Call as fast as answers come, for so long; then wait until what is under way has ended."""
+        self._stopping = False
+        tasks = [asyncio.create_task(self._client()) for _ in range(self._clients)]
+        await asyncio.sleep(seconds)
+        self._stopping = True
+        await asyncio.gather(*tasks)
+
+    async def _client(self) -> None:
+        while not self._stopping:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=2**20)
+            except OSError:
+                await asyncio.sleep(0.02)
+                continue
+            try:
+                while not self._stopping:
+                    await asyncio.wait_for(self._call(reader, writer), 30)
+            except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                await asyncio.sleep(0.02)
+            finally:
+                writer.close()
+
+    async def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonce = f"nonce-{self._run}-{next(self._numbers)}"
+        draw = self._random.random
+        seen = Seen(nonce, streams=draw() < 0.5, asks_usage=draw() < 0.5)
+        self.seen.append(seen)
+        body: dict[str, object] = {"model": MODEL, "messages": [{"role": "user", "content": nonce}]}
+        if seen.streams:
+            body |= {"stream": True} | ({"stream_options": {"include_usage": True}} if seen.asks_usage else {})
+        content = json.dumps(body).encode()
+        began = time.monotonic()
+        writer.write(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: lectr\r\ncontent-type: application/json\r\n"
+            b"x-lectr-key: %s\r\nauthorization: Bearer sk-test\r\nx-lectr-feature: %s\r\ncontent-length: %d\r\n\r\n%s"
+            % (self._key.encode(), nonce.encode(), len(content), content)
+        )
+        if draw() < self._leaves:
+            await asyncio.sleep(draw() * 0.08)
+            seen.left = True
+            writer.transport.abort()
+            raise ConnectionAbortedError
+        await writer.drain()
+        await _read(reader, seen)
+        seen.seconds = time.monotonic() - began
+
+
+async def _read(reader: asyncio.StreamReader, seen: Seen) -> None:
+    head = await reader.readuntil(b"\r\n\r\n")
+    seen.status = int(head[9:12])
+    length = re.search(rb"content-length: *([0-9]+)", head, re.IGNORECASE)
+    if length is not None:
+        left = int(length[1])
+        while left:
+            chunk = await reader.read(left)
+            if not chunk:
+                raise ConnectionResetError
+            seen.body += chunk
+            left -= len(chunk)
+        seen.complete = True
+        return
+    while True:
+        size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
+        if size == 0:
+            await reader.readuntil(b"\r\n")
+            seen.complete = True
+            return
+        seen.body += await reader.readexactly(size)
+        await reader.readexactly(2)
+        seen.complete = seen.complete or seen.body.endswith(TERMINAL)

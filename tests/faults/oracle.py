@@ -1,0 +1,116 @@
+"""Judges a run by its three witnesses: the clients, the provider's log, and the ledger after the last start.
+
+It reads the SQLite file with plain SQL and knows nothing of the gateway but its tables.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from app.ledger.database import open_database
+from app.ledger.verify import verify_rollup
+from app.settings import Settings
+from tests.faults.clients import Seen
+from tests.faults.upstream import usage_of
+
+INPUT_PICOUSD, OUTPUT_PICOUSD = 150_000, 600_000
+"""gpt-4o-mini at 0.15 and 0.60 dollars per million tokens, as OpenAI lists it."""
+_ROWS = """SELECT g.feature, g.outcome, g.status, r.input_tokens, r.output_tokens, r.cost_picousd
+    FROM requests r JOIN groups g ON g.id = r.group_id"""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One row of the ledger."""
+
+    outcome: str
+    status: int | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_picousd: int | None
+
+
+class Verdict(msgspec.Struct):
+    """Counts of what must not be, by invariant, and what the run was made of."""
+
+    complete: int = 0
+    forwarded: int = 0
+    rows: int = 0
+    outcomes: dict[str, int] = {}
+    complete_without_row: int = 0
+    twice: int = 0
+    forwarded_without_row: int = 0
+    invented: int = 0
+    wrong_usage_or_cost: int = 0
+    sums_wrong: list[str] = []
+    wrong_bytes: int = 0
+    integrity: str = "ok"
+
+    @property
+    def broken(self) -> list[str]:
+        """The invariants that do not hold."""
+        checks = {
+            "I1": self.complete_without_row,
+            "I2": self.twice,
+            "I3": self.forwarded_without_row,
+            "I4": self.invented,
+            "I5": self.wrong_usage_or_cost,
+            "I6": len(self.sums_wrong),
+            "I7": self.wrong_bytes,
+            "I8": self.integrity != "ok",
+        }
+        return [name for name, wrong in checks.items() if wrong]
+
+
+def read_rows(path: Path) -> dict[str, list[Row]]:
+    """All rows by nonce."""
+    rows: dict[str, list[Row]] = defaultdict(list)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        for nonce, *values in connection.execute(_ROWS):
+            rows[nonce].append(Row(*values))
+    return rows
+
+
+def judge(witnessed: Iterable[Seen], upstream_log: Path, settings: Settings) -> Verdict:
+    """Compare the three witnesses; Lectr has ended or is idle."""
+    path = settings.data_dir / "lectr.db"
+    seen = {one.nonce: one for one in witnessed}
+    complete = {one.nonce for one in seen.values() if one.complete and one.status == 200}
+    forwarded = Counter(upstream_log.read_text().split())
+    rows = read_rows(path)
+    ended_well = {nonce: row for nonce, found in rows.items() for row in found if row.outcome == "ok"}
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        integrity = connection.execute("PRAGMA integrity_check").fetchone()[0]
+    return Verdict(
+        complete=len(complete),
+        forwarded=len(forwarded),
+        rows=sum(map(len, rows.values())),
+        outcomes=dict(Counter(row.outcome for found in rows.values() for row in found)),
+        complete_without_row=sum(nonce not in rows for nonce in complete),
+        twice=sum(len(found) > 1 for found in rows.values()) + sum(times > 1 for times in forwarded.values()),
+        forwarded_without_row=sum(nonce not in rows for nonce in forwarded),
+        invented=sum(nonce not in seen for nonce in rows) + sum(nonce not in forwarded for nonce in ended_well),
+        wrong_usage_or_cost=sum(not _is_right(nonce, row) for nonce, row in ended_well.items()),
+        sums_wrong=asyncio.run(_wrong_sums(settings)),
+        wrong_bytes=sum(not one.as_sent for one in seen.values()),
+        integrity=integrity,
+    )
+
+
+def _is_right(nonce: str, row: Row) -> bool:
+    usage = usage_of(nonce)
+    tokens = usage["prompt_tokens"], usage["completion_tokens"]
+    cost = tokens[0] * INPUT_PICOUSD + tokens[1] * OUTPUT_PICOUSD
+    return (row.input_tokens, row.output_tokens, row.cost_picousd) == (*tokens, cost)
+
+
+async def _wrong_sums(settings: Settings) -> list[str]:
+    database = await open_database(settings)
+    try:
+        return await verify_rollup(database)
+    finally:
+        await database.close()

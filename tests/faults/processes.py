@@ -1,0 +1,143 @@
+"""Lectr and its provider as real processes, started and ended by the harness."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from app.ledger.database import open_database
+from app.ledger.keys import KeyStore
+from app.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_WITHIN_S = 20.0
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Provider:
+    """The upstream process. `log` has a line per request that arrived."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "upstream.log"
+        port_file = folder / "upstream.port"
+        arguments = [sys.executable, "-m", "tests.faults.upstream", str(self.log), str(port_file)]
+        self._process = subprocess.Popen(arguments, cwd=ROOT)
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not (port_file.exists() and port_file.read_text()):
+            assert self._process.poll() is None, "the provider ended"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        self.port = int(port_file.read_text())
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Gateway:
+    """One `lectr serve`. `control` takes a safeguard out (see controls); `ready_s` are the times of all starts."""
+
+    def __init__(self, folder: Path, upstream_port: int, control: str | None = None, port: int | None = None) -> None:
+        self.data_dir = folder / "data"
+        self.port = port or free_port()
+        self.ready_s: list[float] = []
+        self._control = control
+        self._log = folder / "lectr.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._environ = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")} | {
+            "LECTR_DATA_DIR": str(self.data_dir),
+            "LECTR_OPENAI_BASE_URL": f"http://127.0.0.1:{upstream_port}",
+            "LECTR_ALLOW_PRIVATE_UPSTREAMS": "1",
+            "PORT": str(self.port),
+        }
+
+    @property
+    def settings(self) -> Settings:
+        """Settings that lead to the same ledger."""
+        return Settings(data_dir=self.data_dir)
+
+    @property
+    def pid(self) -> int:
+        """The running process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def make_key(self) -> str:
+        """A new Lectr key."""
+
+        async def make() -> str:
+            database = await open_database(self.settings)
+            try:
+                return (await KeyStore(database).create(f"faults-{time.time_ns()}"))[0]
+            finally:
+                await database.close()
+
+        return asyncio.run(make())
+
+    def start(self) -> float:
+        """Start and wait until it answers; returns the seconds that took."""
+        program = ["-m", "app"] if self._control is None else ["-m", "tests.faults.controls", self._control]
+        began = time.monotonic()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *program, "serve"], cwd=ROOT, env=self._environ, stdout=log, stderr=log
+            )
+        while time.monotonic() < began + READY_WITHIN_S:
+            assert self._process.poll() is None, self._log.read_text()[-3000:]
+            try:
+                self.health()
+            except OSError:
+                time.sleep(0.02)
+                continue
+            self.ready_s.append(time.monotonic() - began)
+            return self.ready_s[-1]
+        raise TimeoutError(self._log.read_text()[-3000:])
+
+    def health(self) -> dict[str, Any]:
+        """The document of /health."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
+            document: dict[str, Any] = json.load(answer)
+            return document
+
+    def settle(self, within_s: float = 60.0) -> dict[str, Any]:
+        """Wait until everything known is in the database."""
+        deadline = time.monotonic() + within_s
+        idle = 0
+        while idle < 3:
+            health = self.health()
+            busy = (health["ledger_waiting"], health["ledger_replaying"], health["in_flight"])
+            idle = 0 if any(busy) or health["spool_requests"] else idle + 1
+            assert time.monotonic() < deadline, health
+            time.sleep(0.1)
+        return health
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def terminate(self) -> int:
+        """SIGTERM; returns the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(40)
+
+    def end(self) -> None:
+        """End it whatever it does."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
