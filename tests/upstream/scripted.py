@@ -173,7 +173,7 @@ def upload(url: str, chunks: AsyncIterator[bytes], length: int | None = None) ->
     parsed = httpx.URL(url)
     framing = (b"transfer-encoding", b"chunked") if length is None else (b"content-length", b"%d" % length)
     headers = [(b"host", parsed.netloc), framing]
-    return httpx.Request("POST", parsed, headers=headers, stream=Body(), extensions={"timeout": TIMEOUTS})
+    return httpx.Request("POST", parsed, headers=headers, stream=Body(), extensions={"timeout": dict(TIMEOUTS)})
 
 
 async def body_of(response: httpx.Response) -> bytes:
