@@ -3,7 +3,7 @@ FROM python:3.11-slim
 RUN useradd --create-home --uid 1000 lectr && install -d -o lectr -g lectr -m 0700 /data
 WORKDIR /app
 COPY requirements.txt .
-RUN pip install --no-cache-dir --require-hashes -r requirements.txt
+RUN pip install --no-cache-dir --only-binary :all: --require-hashes -r requirements.txt
 COPY app app
 COPY registry registry
 COPY LICENSE THIRD_PARTY.md ./

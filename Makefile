@@ -34,9 +34,9 @@ endef
 export NO_VENV
 
 # $(1): the file of pins. A .venv that uv made has no pip, so that is put in where uv has gone.
-install = if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1); \
+install = if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python --only-binary :all: --require-hashes -r $(1); \
 	else $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
-	$(BIN)/python -m pip install --quiet --require-hashes -r $(1); fi
+	$(BIN)/python -m pip install --quiet --only-binary :all: --require-hashes -r $(1); fi
 
 .PHONY: help
 help: ## list these targets
@@ -70,6 +70,10 @@ lint: setup-dev ## run every check but the tests
 format: setup-dev ## put the code into the house's format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+.PHONY: security
+security: setup-dev ## attack a running Lectr with 200,000 bad inputs, under 20 minutes
+	@$(BIN)/python -m tests.security.siege
 
 .PHONY: screenshots
 screenshots: setup-dev ## take the pictures in docs/screenshots anew (needs chromium)

@@ -67,7 +67,9 @@ def test_uv_is_used_where_it_is_there(clone: Path) -> None:
     assert made.returncode == 0, made.stderr
     calls = (clone / "calls").read_text().splitlines()
     assert calls[0].startswith("venv ")
-    assert calls[1] == "pip install --quiet --python .venv/bin/python --require-hashes -r requirements.txt"
+    assert calls[1] == (
+        "pip install --quiet --python .venv/bin/python --only-binary :all: --require-hashes -r requirements.txt"
+    )
 
     assert "Nothing to be done" in make(clone, "setup").stdout
     time.sleep(0.05)  # a file's time moves in steps of some milliseconds
