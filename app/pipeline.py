@@ -10,16 +10,16 @@ from collections.abc import AsyncIterator, Callable
 
 from app.catalog.catalog import CatalogHolder
 from app.catalog.schema import Provider
-from app.detection.credentials import detect_with_key
-from app.domain import Counters, Detection, Headers, Outcome, Target, usd_text
+from app.detection.credentials import detect_with_key, provider_without_detection
+from app.domain import Counters, Headers, Outcome, Target, usd_text
 from app.errors import ProviderTimeout, RequestRejected, UpstreamError
 from app.ledger.team import TeamStore
 from app.ledger.writer import LedgerWriter
-from app.record import Record, blame, build_entry, started_of
+from app.record import Record, bare_entry, blame, build_entry, started_of
 from app.settings import Settings
 from app.upstream.client import Answer, UpstreamClient
 from app.upstream.failures import ErrorReader
-from app.upstream.formats import FORMAT_BY_ENDPOINT, Reader, RequestFacts, reader_for
+from app.upstream.formats import FORMAT_BY_ENDPOINT, Reader, RequestFacts, SafeReader, reader_for
 from app.upstream.targets import build_target, endpoint_not_supported, missing_provider_key
 
 log = logging.getLogger("lectr.pipeline")
@@ -28,8 +28,6 @@ HELD_JSON_BYTES = 1024 * 1024
 """JSON answers up to this size wait until they are whole, so that their cost can stand in a header."""
 CONFIRM_S = 0.1
 """How long the last byte of an answer may wait for the ledger."""
-
-DETECTION_FAILED = Detection("openai", "default", flags=("detection_failed",), recognised=False)
 
 
 class Pipeline:
@@ -62,7 +60,7 @@ class Pipeline:
         """
         try:
             provider, target = self._prepare(record, facts, streamed_body=upload is not None)
-            await self._confirm(self._ledger.begin(started_of(record)))
+            await self._confirm(self._begin(record))
             answer = await self._send(record, provider, target, upload)
             try:
                 await self._relay(record, target, answer)
@@ -95,8 +93,8 @@ class Pipeline:
         try:
             record.detection, caller_key = detect_with_key(catalog, request)
         except Exception:
-            log.exception("detection failed; the request goes to the default provider")
-            record.detection, caller_key = DETECTION_FAILED, next(iter(request.provider_keys), None)
+            self._own_fault("detection failed; the request goes where its key says, or to the default provider")
+            record.detection, caller_key = provider_without_detection(catalog, request)
         provider = catalog.providers[record.detection.provider]
         if request.endpoint != "other" and request.endpoint not in provider.endpoints:
             raise endpoint_not_supported(provider, request, catalog)
@@ -210,7 +208,12 @@ class Pipeline:
             reader = ErrorReader()
         elif target.format is not None:
             content_type = (answer.header(b"content-type") or b"").decode("latin-1")
-            reader = reader_for(target.format, content_type=content_type, usage_added=target.usage_added)
+            try:
+                found = reader_for(target.format, content_type=content_type, usage_added=target.usage_added)
+                reader = SafeReader(found) if found is not None else None
+            except Exception:
+                self._own_fault("there is no reader; the answer goes on unread")
+                record.reply.reader_failed = True
         if reader is not None:
             record.reply = reader.reply
         return reader
@@ -220,11 +223,30 @@ class Pipeline:
         if record.closed:
             return None
         record.closed = True
-        entry = build_entry(record, self._catalog.current, whole=whole)
+        try:
+            entry = build_entry(record, self._catalog.current, whole=whole)
+        except Exception:
+            self._own_fault("a row could not be made; it is written without usage and cost")
+            entry = bare_entry(record)
         record.cost_picousd = entry.cost_picousd
-        if record.sent:
-            self._counters.overheads_us.append(entry.overhead_us)
-        return self._ledger.hand_over(entry)
+        try:
+            return self._ledger.hand_over(entry)
+        except Exception:
+            self._own_fault("the ledger did not take a row")
+            return None
+
+    def _begin(self, record: Record) -> "asyncio.Future[None] | None":
+        """Note that the request goes out."""
+        try:
+            return self._ledger.begin(started_of(record))
+        except Exception:
+            self._own_fault("the ledger did not note a request")
+            return None
+
+    def _own_fault(self, sentence: str) -> None:
+        """A fault of ours that no request may feel: it is logged and counted."""
+        log.exception(sentence)
+        self._counters.unexpected_errors += 1
 
     async def _confirm(self, written: "asyncio.Future[None] | None") -> None:
         """Wait for the record, but not long; after one miss nobody waits until that record is through."""

@@ -7,6 +7,7 @@ from typing import Protocol
 from app.catalog.catalog import Catalog
 from app.domain import (
     UNMETERED_ENDPOINTS,
+    CostReason,
     Detection,
     Headers,
     InboundRequest,
@@ -150,6 +151,33 @@ def build_entry(record: Record, catalog: Catalog, *, whole: bool) -> LedgerEntry
         entry.ttfb_ms = (record.first_byte_ns - record.started_ns) // 1_000_000
     _add_tokens(entry, settlement.usage)
     return entry
+
+
+def bare_entry(record: Record) -> LedgerEntry:
+    """The row of a request whose own row could not be made: who asked whom and how it ended, no usage and no cost."""
+    request, detection, billable = record.request, record.detection, record.billable
+    duration_ns = time.perf_counter_ns() - record.started_ns
+    return LedgerEntry(
+        id=request.id,
+        started_at_us=request.started_at_us,
+        finished_at_us=request.started_at_us + duration_ns // 1000,
+        key=request.key.name,
+        provider=detection.provider if detection else None,
+        detected_by=detection.detected_by if detection else None,
+        request_model=request.model,
+        endpoint=request.endpoint,
+        streamed=request.stream,
+        status=record.status,
+        outcome=record.outcome or _outcome(record),
+        error_code=record.error_code,
+        error_source=record.error_source,
+        duration_ms=duration_ns // 1_000_000,
+        billable=billable,
+        cost_picousd=None if billable else 0,
+        cost_reason=CostReason.READER_FAILED if billable else None,
+        feature=request.feature,
+        task=request.task,
+    )
 
 
 def started_of(record: Record) -> Started:

@@ -86,6 +86,7 @@ class ProgramRoute:
         try:
             await self._answer(scope, caller, record, client, services, pipeline)
         except RequestRejected as rejected:
+            client.unwatch()
             await pipeline.reject(record, rejected)
             await refuse(client, rejected, request.path, record.headers())
         except ClientGone:

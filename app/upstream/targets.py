@@ -3,6 +3,7 @@
 Facts: wire-facts.md section 4 of the design notes; summarised in docs/request-path.md.
 """
 
+import logging
 from urllib.parse import parse_qsl, quote
 
 from app.catalog.catalog import Catalog
@@ -13,6 +14,8 @@ from app.settings import Settings
 from app.upstream.client import host_header, parse_url
 from app.upstream.formats import add_stream_usage
 from app.upstream.headers import request_headers
+
+log = logging.getLogger("lectr.targets")
 
 _DEPLOYMENT_ENDPOINTS = frozenset(
     (
@@ -53,7 +56,14 @@ def build_target(
         and wire_format in _STREAM_USAGE_FORMATS
         and not _too_old_for_stream_usage(url)
     )
-    body = add_stream_usage(request.body) if add_usage else request.body
+    body = request.body
+    if add_usage:
+        try:
+            body = add_stream_usage(request.body)
+        except Exception:
+            log.exception("usage could not be asked for; the request goes out as it came")
+        # Nothing added, nothing to take out again.
+        add_usage = body is not request.body
     length = None if streamed_body else len(body)
     if streamed_body and (declared := dict(request.headers).get(b"content-length", b"")).isdigit():
         length = int(declared)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,8 @@ BOX_KEYS = {name: f"box-key-of-{name}" for name in ("openai", "anthropic", "groq
 @pytest.fixture(scope="module")
 def boxed(start_lectr: StartLectr) -> Iterator[Lectr]:
     """A Lectr whose box holds a key for every provider."""
-    with start_lectr(**{f"{name}_api_key": key for name, key in BOX_KEYS.items()}) as lectr:
+    box_keys: dict[str, Any] = {f"{name}_api_key": key for name, key in BOX_KEYS.items()}
+    with start_lectr(**box_keys) as lectr:
         yield lectr
 
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import random
 import time
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_a_stream_cut_anywhere_is_the_same_stream(lectr: Lectr, provider: Provid
             await asyncio.sleep(0)
         await call.end()
 
-    more = {"stream_options": {"include_usage": True}} if asked else {}
+    more: dict[str, Any] = {"stream_options": {"include_usage": True}} if asked else {}
     answer = lectr.call(body=asking(stream=True, **more), headers=provider.plays_as(play))
     wanted = body
     if not asked:

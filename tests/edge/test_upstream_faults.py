@@ -124,7 +124,7 @@ async def another_protocol(call: Call) -> None:
     await call.send(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n")
 
 
-BEFORE_A_STATUS = {
+BEFORE_A_STATUS: dict[Play, tuple[int, str, str]] = {
     silent: (504, "provider_timeout", "upstream_timeout"),
     garbage: (502, "provider_bad_response", "bad_response"),
     half_a_head: (502, "provider_bad_response", "upstream_reset"),

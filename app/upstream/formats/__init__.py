@@ -10,6 +10,7 @@ from app.upstream.formats.openai_responses import ResponsesReader
 from app.upstream.formats.reader import AnswerReader
 from app.upstream.formats.request import RequestFacts, read_request
 from app.upstream.formats.request_detail import RequestDetail, request_detail
+from app.upstream.formats.safe import SafeReader
 from app.upstream.formats.stream_usage import add_stream_usage
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Reader",
     "RequestDetail",
     "RequestFacts",
+    "SafeReader",
     "add_stream_usage",
     "read_request",
     "reader_for",
@@ -54,8 +56,15 @@ _UNREADABLE = ("audio/", "image/", "video/", "application/octet-stream", "applic
 class Reader(Protocol):
     """Fed with the answer as it passes; never raises. See `AnswerReader`."""
 
-    reply: Reply
-    terminal: bool
+    @property
+    def reply(self) -> Reply:
+        """What was learned so far."""
+        ...
+
+    @property
+    def terminal(self) -> bool:
+        """A terminal event of the format, or the end of a whole body, was seen."""
+        ...
 
     def feed(self, chunk: bytes) -> bytes:
         """Bytes for the client now: `chunk` itself, or with what Lectr had asked for taken out."""
@@ -66,7 +75,7 @@ class Reader(Protocol):
         ...
 
 
-def reader_for(format: str | None, *, content_type: str = "", usage_added: bool = False) -> Reader | None:
+def reader_for(format: str | None, *, content_type: str = "", usage_added: bool = False) -> AnswerReader | None:
     """A fresh reader for one answer, None if the format or the content type holds nothing to read.
 
     `usage_added` only matters for chat and legacy completions, the formats where Lectr may ask for usage itself.
