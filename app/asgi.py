@@ -41,6 +41,8 @@ from app.ledger.sessions import SessionStore
 from app.ledger.team import TeamStore
 from app.ledger.users import UserStore
 from app.ledger.writer import LedgerWriter
+from app.operations.advice import AdviceEngine
+from app.operations.advice_desk import AdviceDesk
 from app.operations.box import kept_secret, make_backup
 from app.operations.doctor import Doctor
 from app.operations.in_force import catalog_in_force
@@ -146,6 +148,7 @@ async def running(
         counters=counters,
         doctor=doctor.examine,
         plan_doctor=doctor.plan,
+        advice=AdviceDesk(AdviceEngine(database, holder, clock), database, holder, clock),
         reprice=Reprice(database, holder).run,
         backup=lambda path: make_backup(database, settings.data_dir, path, clock()),
         refresh_catalog=refresh_catalog,
@@ -156,13 +159,13 @@ async def running(
     await team.load()
     await refresh_catalog()
     feed.subscribe(TEAM, refresh_catalog)
-    async with _at_work(upstream, ledger, feed, database):
+    async with _at_work(upstream, ledger, feed, database, services.advice):
         yield services, pipeline
 
 
 @asynccontextmanager
 async def _at_work(
-    upstream: UpstreamClient, ledger: LedgerWriter, feed: ChangeFeed, database: Database
+    upstream: UpstreamClient, ledger: LedgerWriter, feed: ChangeFeed, database: Database, advice: AdviceDesk
 ) -> AsyncIterator[None]:
     ledger.start()
     feed.start()
@@ -172,6 +175,7 @@ async def _at_work(
         await upstream.close()
         await ledger.stop()
         await feed.stop()
+        await advice.engine.close()
         await database.close()
 
 

@@ -18,11 +18,14 @@ from app.ledger.sessions import SessionStore
 from app.ledger.team import TeamStore
 from app.ledger.users import UserStore
 from app.ledger.writer import LedgerWriter
+from app.operations.advice import AdviceReport
+from app.operations.advice_desk import AdviceDesk, Card, Decided
+from app.operations.advice_pricing import Priced as PricedRow
 from app.operations.doctor import DoctorReport
 from app.operations.reprice import RepriceReport
 from app.settings import Settings
 
-__all__ = ["DoctorReport", "RepriceReport", "Services"]
+__all__ = ["AdviceReport", "Card", "Decided", "DoctorReport", "PricedRow", "RepriceReport", "Services"]
 
 
 class Services(msgspec.Struct, kw_only=True):
@@ -44,6 +47,8 @@ class Services(msgspec.Struct, kw_only=True):
     """Give a provider id; sends one tiny request with the box's own key. Raises NotFoundError."""
     plan_doctor: Callable[[str], DoctorReport]
     """What `doctor` would send and what that costs, without sending it."""
+    advice: AdviceDesk
+    """Advice on the recorded traffic, and what was decided about it."""
     reprice: Callable[[datetime | None, bool, bool], Awaitable[RepriceReport]]
     """(since, all rows and not only the unpriced, dry run)."""
     backup: Callable[[Path | None], Awaitable[Path]]

@@ -2,7 +2,7 @@
 
 from litestar import Router
 
-from app.api import catalog, overrides, requests, system, usage
+from app.api import catalog, overrides, recommendations, requests, system, usage
 from app.api.guard import require_token
 
 
@@ -14,7 +14,10 @@ def routes() -> list[Router]:
         catalog.detect_model,
         catalog.model_list,
         catalog.model_detail,
-        catalog.recommendations,
+        recommendations.recommendations,
+        recommendations.recommendation_detail,
+        recommendations.recommendation_accept,
+        recommendations.recommendation_dismiss,
         overrides.override_list,
         overrides.override_add,
         overrides.override_delete,

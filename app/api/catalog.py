@@ -1,4 +1,4 @@
-"""`/api/detect`, `/api/models`, `/api/recommendations`: what the registry says."""
+"""`/api/detect`, `/api/models`: what the registry says."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,7 +15,6 @@ from app.catalog.schema import Model
 from app.detection.explain import explain
 from app.domain import CostReason, TraceStep
 from app.errors import NotFoundError
-from app.recommendation.table import Comparison, TableRow, listed_table, living_table
 from app.services import Services
 
 MAX_MODEL_CHARACTERS = 1000
@@ -79,25 +78,6 @@ class ModelList(msgspec.Struct):
     models: list[ModelView]
 
 
-class RecommendationView(msgspec.Struct):
-    """One listed model: its downgrades by bare id, the words of the table, and what is true today."""
-
-    model: str
-    provider: str
-    conservative: str | None
-    aggressive: str | None
-    words: str
-    source_status: str
-    today: tuple[Comparison, ...]
-
-
-class RecommendationList(msgspec.Struct):
-    """The listed table, and the downgrades among today's models."""
-
-    recommendations: list[RecommendationView]
-    living: list[RecommendationView]
-
-
 @get("/api/detect", sync_to_thread=False, responses=documented(400))
 def detect_model(request: parameters.Query, services: NamedDependency[Services], model: FromQuery[str]) -> DetectAnswer:
     """What Lectr makes of a model name."""
@@ -154,25 +134,6 @@ def model_detail(
         hint = f" Near: {', '.join(near)}." if near else ""
         raise NotFoundError(f"The registry has no model {name[:200]!r}.{hint}")
     return _model(catalog, found, _today(services), provider)
-
-
-@get("/api/recommendations", sync_to_thread=False, responses=documented(400))
-def recommendations(
-    request: parameters.Query, services: NamedDependency[Services], view: FromQuery[str] = "table"
-) -> RecommendationList:
-    """The listed downgrades in the product's words, with today's truth beside them."""
-    parameters.only(request, ("view",))
-    if view != "table":
-        raise BadQuery(f"view is {view[:40]!r}; there is: table.")
-    catalog, today = services.catalog.current, _today(services)
-    listed, living = listed_table(catalog, today), living_table(catalog, today)
-    return RecommendationList(*([_recommendation(row) for row in rows] for rows in (listed, living)))
-
-
-def _recommendation(row: TableRow) -> RecommendationView:
-    return RecommendationView(
-        row.model, row.provider, row.conservative, row.aggressive, row.words, row.source_status, row.comparisons
-    )
 
 
 def _model(catalog: Catalog, model: Model, today: date, asked: str | None = None) -> ModelView:

@@ -45,6 +45,8 @@ class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
 
     def only(self, feature: str | None = None, task: str | None = None, model: str | None = None) -> "AdviceReport":
         """The advice on one feature, task (`untagged` for none) or model, its headline summed anew."""
+        if (feature, task, model) == (None, None, None):
+            return self
         chosen = tuple(
             advice
             for advice in self.advice
@@ -101,6 +103,11 @@ class AdviceEngine:
         if report is None or catalog is not self._catalog.current or report.last != last:
             return STALE_US
         return abs(self._clock() - report.as_of_us)
+
+    async def close(self) -> None:
+        """Wait for a report that is being made."""
+        if self._renewing is not None:
+            await self._renewing
 
     async def _renew(self, first: date, last: date) -> None:
         try:

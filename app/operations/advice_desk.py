@@ -79,13 +79,15 @@ class AdviceDesk:
         self._catalog = catalog
         self._clock = clock
 
-    async def cards(self, report: AdviceReport) -> list[Card]:
-        """The report's advice in its order, then accepted recommendations whose traffic has moved on."""
+    async def cards(self, report: AdviceReport, *, gone: bool = True) -> list[Card]:
+        """The report's advice in its order, then with `gone` accepted recommendations whose traffic has moved on."""
         decisions = await latest_decisions(self._database)
         cards = [await self._card(advice.id, advice, decisions) for advice in report.advice]
         shown = {card.id for card in cards}
-        gone = [name for name, made in decisions.items() if name not in shown and made.decision == ACCEPT]
-        return cards + [await self._card(name, None, decisions) for name in gone]
+        if not gone:
+            return cards
+        accepted = [name for name, made in decisions.items() if name not in shown and made.decision == ACCEPT]
+        return cards + [await self._card(name, None, decisions) for name in accepted]
 
     async def card(self, id: str, since: date | None = None) -> Card:
         """One recommendation. Raises NotFoundError for one that neither the traffic nor a decision knows."""

@@ -82,13 +82,13 @@ def row(
     return LedgerEntry(**(values | changed))
 
 
-def a_month(seed: int = 5, days: int = 20, per_day: int = 40) -> list[LedgerEntry]:
+def a_month(seed: int = 5, days: int = 20, per_day: int = 40, now_us: int = NOW_US) -> list[LedgerEntry]:
     """Three groups over `days` days up to now, every request of another size."""
     rng = random.Random(seed)
     rows = []
     for day in range(days):
         for _ in range(per_day):
-            at_us = NOW_US - day * DAY_US - rng.randrange(3_600_000_000)
+            at_us = now_us - day * DAY_US - rng.randrange(3_600_000_000)
             rows.append(row(at_us, "gpt-4o", rng.randint(200, 700), rng.randint(1, 15), cached=rng.choice((0, 128))))
             long = {"cached": rng.randint(0, 60_000), "written": rng.randint(0, 30_000)}
             rows.append(row(at_us, "claude-haiku-4-5", rng.randint(1001, 40_000), rng.randint(50, 900), **long))
