@@ -229,6 +229,8 @@ class Pipeline:
             self._own_fault("a row could not be made; it is written without usage and cost")
             entry = bare_entry(record)
         record.cost_picousd = entry.cost_picousd
+        if record.sent:
+            self._counters.overheads_us.append(entry.overhead_us)
         try:
             return self._ledger.hand_over(entry)
         except Exception:
