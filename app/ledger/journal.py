@@ -2,19 +2,23 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 
 from app.domain import LedgerEntry
 from app.ledger.database import Database
 from app.ledger.replay import Interrupted, Replay, ReplayCounters, WriteRows
 from app.ledger.spool import Spool
+from app.ledger.spool_files import DONE, segments
 from app.ledger.spool_format import END, START
 from app.ledger.spool_record import Record
 from app.ledger.started import Started
+from app.ledger.tables import schema_info
 
 TEND_S = 1.0
 ADOPT_EVERY = 10
@@ -120,7 +124,7 @@ class Journal:
         while True:
             try:
                 if turn % ADOPT_EVERY == 0:
-                    if await asyncio.to_thread(self._is_foreign):
+                    if await self._is_foreign():
                         await self._rebuild(replay)
                     await replay.adopt(parked=turn == 0)
                 turn += 1
@@ -137,22 +141,37 @@ class Journal:
         epoch = self._database.epoch
         if await replay.rebuild():
             _log.warning("the database is not the one the spool knew: the rows of all kept segments were brought back")
-        await asyncio.to_thread(self._mark)
+        await self._mark()
         self._epoch = epoch
 
-    def _is_foreign(self) -> bool:
-        """True if the database is another file than the one the segments were written into."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            return (self._folder / "database").read_text() != self._identity()
-        except FileNotFoundError:
+    async def _is_foreign(self) -> bool:
+        """True if the database is another one than the segments were written into."""
+        identity = await self._identity()
+        mark = self._folder / "database"
+        if mark.exists():
+            return mark.read_text() != identity
+        if segments(self._folder, DONE):
             return True
+        await self._mark()
+        return False
 
-    def _mark(self) -> None:
+    async def _mark(self) -> None:
         partial = self._folder / "database.new"
-        partial.write_text(self._identity())
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial.write_text(await self._identity())
         partial.replace(self._folder / "database")
 
-    def _identity(self) -> str:
+    async def _identity(self) -> str:
+        """A name the ledger keeps in itself, since inodes come again, and its inode, since backups keep the name."""
+        name = await self._database.write(_name_of_ledger)
         stat = None if self._database.path is None else self._database.path.stat()
-        return "server" if stat is None else f"{stat.st_dev}:{stat.st_ino}"
+        return name if stat is None else f"{name} {stat.st_dev}:{stat.st_ino}"
+
+
+def _name_of_ledger(connection: sa.Connection) -> str:
+    query = sa.select(schema_info.c.value).where(schema_info.c.name == "ledger")
+    found: str | None = connection.execute(query).scalar()
+    if found is None:
+        found = secrets.token_hex(8)
+        connection.execute(schema_info.insert(), {"name": "ledger", "value": found})
+    return found
