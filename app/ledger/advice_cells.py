@@ -15,11 +15,13 @@ import sqlalchemy as sa
 from app.ledger.advice_tables import advice_cells, advice_days
 from app.ledger.clock import DAY_US, id_floor
 from app.ledger.database import Database
+from app.ledger.dialects import positional
 from app.ledger.facet_sums import LOW_BITS, LOW_MASK
 from app.ledger.filters import RequestFilter
 from app.ledger.schema import UTC_CALENDAR
 from app.ledger.sums import read_sums
 from app.ledger.tables import TOKEN_COLUMNS, requests
+from app.ledger.thread_reader import read_in_thread
 
 INPUT_COLUMNS = tuple(name for name in TOKEN_COLUMNS if "output" not in name and "reasoning" not in name)
 OUTPUT_COLUMNS = ("output_tokens", "output_audio_tokens")
@@ -40,7 +42,7 @@ async def refresh_cells(database: Database, first: int, last: int, thresholds: S
     for day in sorted(current.keys() | kept.keys()):
         if current.get(day) == kept.get(day):
             continue
-        rows = await database.read(partial(_summed, day=day, thresholds=thresholds))
+        rows = await read_in_thread(database, partial(_summed, day=day, thresholds=thresholds))
         await database.write(partial(_store, day=day, rows=rows, stamp=current.get(day)))
 
 
@@ -109,6 +111,6 @@ def _store(connection: sa.Connection, day: int, rows: list[tuple[Any, ...]], sta
     connection.execute(advice_cells.delete().where(advice_cells.c.day == day))
     connection.execute(advice_days.delete().where(advice_days.c.day == day))
     if rows:
-        connection.execute(advice_cells.insert(), [dict(zip(CELL_COLUMNS, row, strict=True)) for row in rows])
+        connection.exec_driver_sql(positional(advice_cells.insert(), connection.dialect, CELL_COLUMNS), rows)
     if stamp is not None:
         connection.execute(advice_days.insert(), [{"day": day, "stamp": stamp}])

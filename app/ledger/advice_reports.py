@@ -1,15 +1,12 @@
 """What the advice reads of the ledger: slices of requests that are priced alike, counts per group, and single rows."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy import exc
 
 from app.domain import LedgerEntry, UsageSource
-from app.errors import LedgerError
 from app.ledger.advice_cells import size_expression
 from app.ledger.advice_tables import LARGEST_COLUMNS, advice_cells
 from app.ledger.clock import DAY_US, id_floor
@@ -17,6 +14,7 @@ from app.ledger.database import Database
 from app.ledger.facet_sums import LOW_BITS
 from app.ledger.rows import ENTRY_SELECT, entry_of
 from app.ledger.tables import FREE, PRICED, TOKEN_COLUMNS, details, groups, requests
+from app.ledger.thread_reader import read_in_thread
 
 T = TypeVar("T")
 TEXT_ENDPOINTS = ("chat.completions", "responses", "messages", "completions")
@@ -158,20 +156,4 @@ async def read_advice(
     database: Database, first: int, last: int, thresholds: Sequence[int], work: Callable[[AdviceReader], T]
 ) -> T:
     """Run `work` in a thread of its own, with a reader on one snapshot. Raises LedgerError."""
-
-    def run() -> T:
-        engine = sa.create_engine(
-            f"sqlite:///{database.path}", poolclass=sa.NullPool, connect_args={"isolation_level": None, "timeout": 5}
-        )
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA query_only=ON")
-            connection.exec_driver_sql("BEGIN")
-            try:
-                return work(AdviceReader(connection, first, last, thresholds))
-            finally:
-                connection.exec_driver_sql("ROLLBACK")
-
-    try:
-        return await asyncio.to_thread(run)
-    except exc.SQLAlchemyError as error:
-        raise LedgerError(f"the ledger could not be read: {getattr(error, 'orig', None) or error}") from error
+    return await read_in_thread(database, lambda connection: work(AdviceReader(connection, first, last, thresholds)))
