@@ -10,20 +10,34 @@ from app.ledger.maintenance import backup
 
 
 def kept_secret(data_dir: Path, name: str) -> str:
-    """The secret in this file of the data folder, made at first use; 0600, and never logged."""
+    """The secret in this file of the data folder, made at first use; 0600, never logged and never empty."""
     path = data_dir / name
+    if kept := _read(path):
+        return kept
+    made = f"lc_{name.split('-')[0]}_{secrets.token_urlsafe(32)}"
+    draft = data_dir / f".{name}-{secrets.token_hex(8)}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(made + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            # Whole or not at all: a process that starts beside this one must not read half a secret.
+            path.hardlink_to(draft)
+        except FileExistsError:
+            if not _read(path):
+                draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return _read(path)
+
+
+def _read(path: Path) -> str:
     try:
         return path.read_text().strip()
     except FileNotFoundError:
-        pass
-    made = f"lc_{name.split('-')[0]}_{secrets.token_urlsafe(32)}"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(made + "\n")
-    return made
+        return ""
 
 
 async def make_backup(database: Database, data_dir: Path, destination: Path | None, at_us: int) -> Path:
