@@ -24,7 +24,7 @@ from app.catalog.load import load_catalog
 from app.console.caller import is_https
 from app.console.failures import error_page
 from app.console.security import CONSOLE_HEADERS, HSTS_HEADER
-from app.domain import Counters
+from app.counters import Counters
 from app.edge.drain import Drain
 from app.edge.error_bodies import error_body
 from app.edge.health import health

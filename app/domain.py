@@ -6,7 +6,6 @@ Times are UTC microseconds since the epoch (`*_at_us`), money is whole pico-doll
 """
 
 import random
-from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
@@ -283,22 +282,3 @@ class LedgerEntry(msgspec.Struct, kw_only=True):
     prompt_bytes: int = 0
     used: tuple[str, ...] = ()
     provider_request_id: str | None = None
-
-
-class Counters(msgspec.Struct):
-    """What no row tells: counted since the process started."""
-
-    without_valid_key: int = 0
-    unexpected_errors: int = 0
-    ledger_unconfirmed: int = 0
-    in_flight: int = 0
-    overheads_us: deque[int] = msgspec.field(default_factory=lambda: deque(maxlen=10_000))
-    """Lectr's own part of the last requests that reached a provider."""
-
-    def overhead_quantiles_us(self) -> tuple[int, int, int] | None:
-        """p50, p95 and p99 of `overheads_us`; None before the first request."""
-        ordered = sorted(self.overheads_us)
-        if not ordered:
-            return None
-        p50, p95, p99 = (ordered[min(len(ordered) - 1, len(ordered) * share // 100)] for share in (50, 95, 99))
-        return p50, p95, p99

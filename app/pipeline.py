@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Callable
 
 from app.catalog.catalog import CatalogHolder
 from app.catalog.schema import Provider
+from app.counters import Counters
 from app.detection.credentials import detect_with_key, provider_without_detection
-from app.domain import Counters, Headers, Outcome, Target, usd_text
+from app.domain import Headers, Outcome, Target, usd_text
 from app.errors import ProviderTimeout, RequestRejected, UpstreamError
 from app.ledger.team import TeamStore
 from app.ledger.writer import LedgerWriter

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from app.catalog.catalog import CatalogHolder
-from app.domain import Counters
+from app.counters import Counters
 from app.ledger.database import Database
 from app.ledger.keys import KeyStore
 from app.ledger.sessions import SessionStore
