@@ -101,6 +101,8 @@ def _serve_one(settings: Settings, listener: socket.socket) -> None:
         server = LectrServer(server_config(app, settings), app.drain, settings.drain_timeout_s)
         gc.collect()
         gc.freeze()
+        # At the usual 700 a request in flight is looked through again and again: 8 % of all CPU under load.
+        gc.set_threshold(20_000, 20, 50)
         server.run(sockets=[listener])
         if not server.started:
             sys.exit(3)

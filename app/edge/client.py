@@ -17,6 +17,9 @@ _DRAIN_BYTES = 64 * 1024 * 1024
 _DRAIN_S = 2.0
 """Most clients write their whole body before they read: closing while they write would reset the refusal away."""
 
+_WATCH_AFTER_S = 0.05
+"""What is answered sooner needs no task that watches its caller; one who has left by then is seen at once."""
+
 
 class ClientGone(Exception):
     """The caller left before its request was whole."""
@@ -29,7 +32,7 @@ class Client:
         self._receive = receive
         self._send = send
         self._body_timeout_s = body_timeout_s
-        self._watcher: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | asyncio.TimerHandle | None = None
         self.body_done = False
         self.left = False
         self.started = False
@@ -61,7 +64,10 @@ class Client:
         """From now on, cancel the running task when the caller hangs up. The body must have been read."""
         task = asyncio.current_task()
         if task is not None and self._watcher is None:
-            self._watcher = asyncio.create_task(self._watch(task))
+            self._watcher = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._begin_to_watch, task)
+
+    def _begin_to_watch(self, task: asyncio.Task[Any]) -> None:
+        self._watcher = asyncio.create_task(self._watch(task))
 
     def unwatch(self) -> None:
         """Stop watching."""
