@@ -15,7 +15,8 @@ from app.upstream.formats.multipart import form_fields
 from app.upstream.formats.repeats import could_repeat
 
 MAX_DEPTH = 128
-MAX_MODEL_CHARACTERS = 256
+MAX_MODEL_CHARACTERS = 200
+"""As many as the ledger keeps: what is recorded is what was asked for."""
 
 MODEL_NEEDED = frozenset(
     (
