@@ -83,6 +83,10 @@ screenshots: setup-dev ## take the pictures in docs/screenshots anew (needs chro
 bench-smoke: setup-dev ## two minutes of measuring: start, memory, requests/s against nginx (needs nginx, wrk, taskset)
 	@$(BIN)/python -m tests.bench.smoke
 
+.PHONY: faults
+faults: setup-dev ## kill Lectr and break its database under load, and count what is missing (root: also full disks)
+	@$(BIN)/python -m tests.faults $(FAULTS_ARGS)
+
 .PHONY: setup
 setup: $(VENV)/run.stamp ## make .venv with `lectr` in it
 
