@@ -5,6 +5,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 
 from app.catalog.catalog import Catalog
+from app.console.advice import TrafficView, traffic_view
 from app.console.page import Page
 from app.console.times import today
 from app.recommendation.table import Comparison, TableRow, TaskLevel, listed_table, living_table, task_table
@@ -59,23 +60,25 @@ class RecommendationsView(msgspec.Struct, frozen=True):
     tasks: list[TaskRow]
     listed: list[Row]
     living: list[Row]
+    traffic: TrafficView
 
 
 @get("/recommendations")
 async def show_recommendations(page: NamedDependency[Page]) -> Response[bytes]:
-    """The tables as of today in the reporting zone."""
-    view = recommendations_view(page.services.catalog.current, page)
+    """The tables as of today in the reporting zone, and advice on the traffic of the last thirty days (UTC)."""
+    view = recommendations_view(page.services.catalog.current, page, await traffic_view(page))
     return await page.answer("recommendations.html", view, title="Recommendations")
 
 
-def recommendations_view(catalog: Catalog, page: Page) -> RecommendationsView:
-    """All tables of the page."""
+def recommendations_view(catalog: Catalog, page: Page, traffic: TrafficView) -> RecommendationsView:
+    """All of the page."""
     day = today(page.now_us(), page.zone)
     return RecommendationsView(
         day=day.isoformat(),
         tasks=[TaskRow(level, task_words(level)) for level in task_table(catalog)],
         listed=[_row(row) for row in listed_table(catalog, day)],
         living=[_row(row) for row in living_table(catalog, day)],
+        traffic=traffic,
     )
 
 

@@ -1,0 +1,42 @@
+"""The section on the team's own traffic says what the engine says, and says when there is nothing to say."""
+
+import json
+
+from tests.console.html import parse
+from tests.console.stage import Stage, Visit
+
+
+def section(visit: Visit, path: str = "/recommendations") -> str:
+    return parse(visit.get(path).text).one("section", aria_labelledby="traffic").text
+
+
+def test_it_shows_a_card_for_each_advice_with_its_change_and_why_not(admin: Visit) -> None:
+    said = section(admin)
+    assert "Quality is not measured" in said
+    assert 'model="gpt-4o-mini" -> model="gpt-6-luna"' in " ".join(said.split())
+    assert "cheaper until answers get" in said
+    assert "tagged classification" in said
+    assert "What ends when among the models in use" in said
+
+
+def test_the_cards_have_the_figures_of_the_api(stage: Stage, admin: Visit) -> None:
+    answer = admin.client.get("/api/recommendations?view=traffic", headers={"authorization": f"Bearer {'t' * 32}"})
+    advised = [card for card in json.loads(answer.text)["recommendations"] if card["advice"]]
+    page = parse(admin.get("/recommendations").text)
+    cards = page.one("section", aria_labelledby="traffic").all("article")
+    assert [card.attributes["id"] for card in cards] == [card["id"] for card in advised]
+    values = [[data.attributes["value"] for data in card.all("data")][:2] for card in cards]
+    sums = [card["advice"]["saving"] for card in advised]
+    assert values == [[str(one["low"]["picousd"]), str(one["high"]["picousd"])] for one in sums]
+
+
+def test_it_can_be_narrowed_by_the_address(admin: Visit) -> None:
+    assert "gpt-4o-mini" in section(admin, "/recommendations?feature=search")
+    assert "invoices" not in section(admin, "/recommendations?feature=search")
+    assert "No group fits" in section(admin, "/recommendations?feature=nobody-s")
+
+
+def test_without_traffic_it_says_so_and_makes_no_number_up(fresh: Stage) -> None:
+    said = section(fresh.visit("viewer"))
+    assert "No advice yet" in said
+    assert "$" not in said
