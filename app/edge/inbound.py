@@ -10,6 +10,7 @@ from app.errors import RequestRejected
 from app.settings import MEBIBYTE
 from app.upstream.formats import FORMAT_BY_ENDPOINT, RequestFacts, read_request
 
+_LENGTH_DIGITS = 19
 FILES_LIMIT_BYTES = 512 * MEBIBYTE
 
 
@@ -60,7 +61,9 @@ def body_limit(request: InboundRequest, caller: Caller, max_body_mb: int) -> int
         )
     limit = FILES_LIMIT_BYTES if request.path.startswith("/v1/files") else max_body_mb * MEBIBYTE
     declared = caller.fields.get(b"content-length", b"0")
-    if declared.isdigit() and int(declared[:20]) > limit:
+    if len(declared) > _LENGTH_DIGITS:
+        raise RequestRejected(400, "invalid_request", "The Content-Length is no plain number.")
+    if declared.isdigit() and int(declared) > limit:
         raise too_large(limit)
     return limit
 

@@ -1,6 +1,5 @@
 """httpx's transport exceptions as Lectr's: which of them means what to the caller."""
 
-import re
 from typing import Any
 
 import httpx
@@ -8,6 +7,7 @@ import msgspec
 
 from app.domain import Reply
 from app.errors import ProviderBadResponse, ProviderReset, ProviderTimeout, ProviderUnreachable, UpstreamError
+from app.upstream.formats.loose import is_code
 
 
 def classify(error: Exception, provider_name: str) -> UpstreamError:
@@ -24,7 +24,6 @@ def classify(error: Exception, provider_name: str) -> UpstreamError:
 
 
 _MAX_ERROR_BYTES = 64 * 1024
-_IDENTIFIER = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
 
 
 class ErrorReader:
@@ -61,6 +60,6 @@ def error_code(body: bytes) -> str | None:
         return None
     for name in ("code", "status", "type"):
         value = error.get(name)
-        if isinstance(value, str) and _IDENTIFIER.match(value):
-            return value
+        if is_code(value):
+            return str(value)
     return None

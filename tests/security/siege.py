@@ -29,7 +29,7 @@ ADMIN = "admin-token-of-the-siege"
 BATCH = 2000
 MAX_S = 18 * 60.0
 QUIET_S = 0.06
-INPUTS = {"smuggling": 5_000, "mutated": 55_000, "fields": 210, "json": 60_000, "garbage": 40_000, "paths": 30_000,
+INPUTS = {"smuggling": 5_000, "mutated": 62_000, "fields": 210, "json": 65_000, "garbage": 45_000, "paths": 30_000,
           "console": 12_000}  # fmt: skip
 
 

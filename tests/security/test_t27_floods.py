@@ -143,6 +143,15 @@ def test_a_length_that_is_none_is_refused(lectr: Lectr, length: str) -> None:
         assert statuses(raw.read_until(b"\r\n\r\n")) in ([400], [401])
 
 
+@pytest.mark.parametrize("target", ["/v1/files", "/v1/chat/completions"])
+def test_a_length_of_5000_digits_is_refused(lectr: Lectr, target: str) -> None:
+    """Found by the siege: Python reads no number that long, and said so with an exception."""
+    with Raw(lectr.port) as raw:
+        head = f"POST {target} HTTP/1.1\r\nHost: a\r\nX-Lectr-Key: {lectr.keys['plain']}\r\nx-api-key: k\r\n"
+        raw.send(f"{head}Content-Length: {'0' * 5000}2\r\n\r\n{{}}".encode())
+        assert statuses(raw.read_until(b"\r\n\r\n")) == [400]
+
+
 @pytest.mark.parametrize("name", ["model", "stream", "stream_options"])
 def test_a_key_that_decides_comes_once(lectr: Lectr, provider: Provider, name: str) -> None:
     """Threat 24: of two, Lectr could read the one and the provider the other."""

@@ -5,12 +5,15 @@ whatever has the wrong type is taken as absent.
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 _MAX_NAME_CHARACTERS = 256
+_CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+_MOST_DIGITS = 4
 _DECODE = json.JSONDecoder(strict=False).raw_decode
 
 
@@ -49,6 +52,11 @@ def short(name: str) -> str:
     return name if len(name) <= _MAX_NAME_CHARACTERS else name[:_MAX_NAME_CHARACTERS]
 
 
+def is_code(value: Any) -> bool:
+    """True for what can be an error's name, such as `rate_limit_exceeded`. A key that is said back has more digits."""
+    return isinstance(value, str) and bool(_CODE.fullmatch(value)) and sum(map(str.isdigit, value)) <= _MOST_DIGITS
+
+
 def error_name(document: Any) -> str | None:
     """The code, else the type or status, of an error object as any of the five providers writes it; else None."""
     if isinstance(document, list):
@@ -60,9 +68,10 @@ def error_name(document: Any) -> str | None:
         return None
     code = error.get("code")
     for value in (code, error.get("type"), error.get("status")):
-        if isinstance(value, str) and value and not value.isdigit():
-            return short(value)
-    return str(code)[:20] if isinstance(code, int | str) and code else "error"
+        if is_code(value) and not value.isdigit():
+            return str(value)
+    number = code if isinstance(code, int) else code if is_code(code) else None
+    return str(number)[:20] if number else "error"
 
 
 def salvage(head: bytes, tail: bytes) -> dict[str, Any]:
