@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.edge.asking import SHAPES, asking
-from tests.edge.provider import CHAT, Call, Provider, chat_events
+from tests.edge.provider import CHAT, USAGE, Call, Provider, chat_events
 from tests.running import Answer, Lectr
 
 CANARY = "canary-of-the-content"
@@ -93,7 +93,7 @@ def test_endpoints_that_cost_nothing(lectr: Lectr, provider: Provider, endpoint:
 def test_nothing_of_content_or_keys_is_written_anywhere(lectr: Lectr, provider: Provider) -> None:
     async def play(call: Call) -> None:
         choice = {"index": 0, "message": {"role": "assistant", "content": CANARY}, "finish_reason": "stop"}
-        usage = {**CHAT["usage"], "note": CANARY, CANARY: CANARY}
+        usage: dict[str, Any] = {**USAGE, "note": CANARY, CANARY: CANARY}
         await call.json({**CHAT, "choices": [choice], "usage": usage})
 
     async def refusing(call: Call) -> None:
@@ -147,7 +147,7 @@ def test_fifty_at_once_do_not_mix(lectr: Lectr, provider: Provider) -> None:
         if text not in said or not answer.whole or lectr.row(answer.id)["task"] != text[:8]:
             failures.append(f"{number}: {answer.status} {came[:200]}")
 
-    threads = [threading.Thread(target=lambda number=number: one(number)) for number in range(50)]  # type: ignore[misc]
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(50)]
     for thread in threads:
         thread.start()
     for thread in threads:
