@@ -1,6 +1,5 @@
 """`GET /api/requests`: the ledger's rows, page by page or all at once."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ from litestar.response import Stream
 
 from app.api import parameters
 from app.api.failures import BadQuery, documented
-from app.api.rows import ROW_NAMES, RequestRow, csv_line, csv_text, row_of
+from app.ledger.export import RequestRow, csv_lines, json_lines, row_of
 from app.ledger.reports import RequestFilter, get_request, list_requests, stream_requests
 from app.services import Services
 
@@ -85,18 +84,8 @@ async def request_row(
 
 
 def _export(services: Services, wanted: RequestFilter, format: str) -> Response[Any]:
-    lines = _csv(services, wanted) if format == "csv" else _ndjson(services, wanted)
+    entries = stream_requests(services.database, wanted)
+    lines = csv_lines(entries) if format == "csv" else json_lines(entries)
     kind = "text/csv" if format == "csv" else "application/x-ndjson"
     headers = {"content-disposition": f'attachment; filename="lectr-requests.{format}"'}
     return Stream(lines, media_type=kind, headers=headers)
-
-
-async def _ndjson(services: Services, wanted: RequestFilter) -> AsyncIterator[bytes]:
-    async for entries in stream_requests(services.database, wanted):
-        yield b"".join(msgspec.json.encode(row_of(entry)) + b"\n" for entry in entries)
-
-
-async def _csv(services: Services, wanted: RequestFilter) -> AsyncIterator[bytes]:
-    yield csv_text([list(ROW_NAMES)]).encode()
-    async for entries in stream_requests(services.database, wanted):
-        yield csv_text([csv_line(row_of(entry)) for entry in entries]).encode()

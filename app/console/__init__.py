@@ -5,9 +5,11 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
 from app.console import (
+    advice,
     box,
     detect,
     features,
+    files,
     keys,
     live,
     model,
@@ -37,11 +39,13 @@ def routes() -> list[ControllerRouterHandler]:
         route_handlers=[
             overview.show_overview,
             requests.list_requests,
+            files.export_requests,
             request.show_request,
             live.follow_requests,
             models.list_models,
             model.show_model,
             recommendations.show_recommendations,
+            advice.decide,
             detect.show_detect,
             detect.detect_many,
             features.show_features,

@@ -1,8 +1,7 @@
 """/detect: paste model names, see for each the provider, the rules tried, the price and what to beware of."""
 
-import csv
-import io
 from datetime import date
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
@@ -16,11 +15,11 @@ from app.console.session import VIEWER_MAY
 from app.console.times import today
 from app.detection.explain import explain
 from app.domain import Detection
+from app.ledger.export import csv_text
 
 _MAX_NAMES = 1000
 _MAX_NAME_CHARACTERS = 256
 _EXAMPLES = ("gpt-4o-mini", "claude-haiku-4-5", "openai/gpt-oss-120b", "gemini-2.5-flash", "grok-4")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,26 +112,20 @@ def _warnings(detection: Detection, model: Model | None, price: PriceMatch | Non
 
 
 def _csv(found: list[Found]) -> bytes:
-    rows = io.StringIO()
-    writer = csv.writer(rows)
-    writer.writerow(("model", "provider", "detected_by", "listed", "alive", "input", "cached", "output", "warnings"))
+    names = ("model", "provider", "detected_by", "listed", "alive", "input", "cached", "output", "warnings")
+    lines: list[list[Any]] = [list(names)]
     for item in found:
         rates = item.price.price.rates if item.price else {}
         provider = item.detection.provider if item.detection.recognised else ""
-        writer.writerow(
-            (
-                _cell(item.name),
+        lines.append(
+            [
+                item.name,
                 provider,
                 item.detection.detected_by,
                 "yes" if item.model else "no",
                 "yes" if item.alive else "no",
-                *(rates.get(unit, "") for unit in ("input_mtok", "cache_read_mtok", "output_mtok")),
+                *(rates.get(unit) for unit in ("input_mtok", "cache_read_mtok", "output_mtok")),
                 " ".join(item.warnings),
-            )
+            ]
         )
-    return rows.getvalue().encode()
-
-
-def _cell(text: str) -> str:
-    """A spreadsheet must not run what somebody typed as a formula."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return csv_text(lines).encode()

@@ -22,6 +22,8 @@ _VALUES = {
     ("streamed", "true"): "streamed",
     ("streamed", "false"): "in one piece",
 }
+_FILES = ("CSV", "NDJSON", "JSON")
+_NO_ORDER = dict.fromkeys(("sort", "dir", "live", "after"))
 _HISTOGRAM_WIDTH, _HISTOGRAM_HEIGHT = 600, 44
 
 
@@ -67,6 +69,7 @@ class RequestsView(msgspec.Struct, frozen=True, kw_only=True):
     chips: list[Link]
     clear_url: str
     ranges: list[Link]
+    files: list[Link]
     problem: str | None
     any_rows: bool
 
@@ -105,6 +108,7 @@ async def list_requests(page: NamedDependency[Page]) -> Response[bytes]:
         chips=_chips(query),
         clear_url=query.bare("range", "since", "until", "sort", "dir"),
         ranges=range_links(query.without("after")),
+        files=[Link(kind, query.url(f"/requests.{kind.lower()}", **_NO_ORDER)) for kind in _FILES],
         problem=problem,
         any_rows=bool(found.entries) or not query.values,
     )

@@ -108,8 +108,9 @@
       find("a.row", open ?? document)?.focus();
       return;
     }
-    const menu = find("details.menu[open]");
-    if (menu && !menu.contains(event.target)) menu.open = false;
+    document.querySelectorAll("details:is(.menu, .files)[open]").forEach((menu) => {
+      if (!menu.contains(event.target)) menu.open = false;
+    });
   });
 
   document.addEventListener("submit", (event) => {

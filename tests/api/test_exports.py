@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.rows import ROW_NAMES, csv_line, csv_text, row_of
 from app.domain import LedgerEntry
+from app.ledger.export import ROW_NAMES, csv_line, csv_text, row_of
 from tests.api.serving import Lectr
 from tests.api.traffic import rows
 from tests.ledger.builders import entry

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.api.rows import timestamp
 from app.domain import LedgerEntry
 from app.ledger.clock import DAY_US
+from app.ledger.export import timestamp
 from tests.api.serving import Lectr
 from tests.ledger.builders import T0
 

@@ -77,6 +77,21 @@ def test_the_chart_is_drawn_also_on_a_page_that_htmx_brought(sit: Sit) -> None:
     expect(page.locator(".chart-box canvas")).to_have_count(1)
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_what_is_filtered_downloads_as_a_file(sit: Sit, stage: Stage, scripts: bool) -> None:
+    seat = sit(java_script_enabled=scripts)
+    seat.sign_in()
+    page = seat.open("/requests?range=all&provider=groq")
+    page.click("text=Export")
+    with page.expect_download() as download:
+        page.click(".files >> text=NDJSON")
+    assert download.value.suggested_filename == "lectr-requests.ndjson"
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert len(lines) == sum(entry.provider == "groq" for entry in stage.entries)
+    page.click("h1")
+    expect(page.locator(".files .range-form")).to_be_visible(visible=not scripts)
+
+
 def test_more_adds_rows_below(sit: Sit) -> None:
     seat = sit()
     seat.sign_in()

@@ -1,7 +1,8 @@
-"""One ledger row as the API, NDJSON and CSV give it: the names of the ledger, in its order."""
+"""Ledger rows as API and files give them: the names of the ledger, in its order, as JSON, NDJSON or CSV."""
 
 import csv
 import io
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import msgspec
 
 from app.domain import LedgerEntry, usd_text
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class RequestRow(msgspec.Struct, kw_only=True):
@@ -94,6 +95,29 @@ def csv_text(cells: list[list[Any]]) -> str:
 def csv_line(row: RequestRow) -> list[Any]:
     """The cells of a row: lists space-separated, objects as JSON text, null empty."""
     return [getattr(row, name) for name in ROW_NAMES]
+
+
+async def json_lines(entries: AsyncIterator[list[LedgerEntry]]) -> AsyncIterator[bytes]:
+    """NDJSON: one row a line."""
+    async for some in entries:
+        yield b"".join(msgspec.json.encode(row_of(entry)) + b"\n" for entry in some)
+
+
+async def json_array(entries: AsyncIterator[list[LedgerEntry]]) -> AsyncIterator[bytes]:
+    """One JSON array of all rows."""
+    before = b"[\n"
+    async for some in entries:
+        if some:
+            yield before + b",\n".join(msgspec.json.encode(row_of(entry)) for entry in some)
+            before = b",\n"
+    yield b"[]\n" if before == b"[\n" else b"\n]\n"
+
+
+async def csv_lines(entries: AsyncIterator[list[LedgerEntry]]) -> AsyncIterator[bytes]:
+    """CSV with a line of names."""
+    yield csv_text([list(ROW_NAMES)]).encode()
+    async for some in entries:
+        yield csv_text([csv_line(row_of(entry)) for entry in some]).encode()
 
 
 def _object(text: str | None) -> dict[str, Any] | None:
