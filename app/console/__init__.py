@@ -46,6 +46,7 @@ def routes() -> list[ControllerRouterHandler]:
             model.show_model,
             recommendations.show_recommendations,
             advice.decide,
+            advice.decide,
             detect.show_detect,
             detect.detect_many,
             features.show_features,

@@ -1,19 +1,24 @@
 """The part of /recommendations about the team's own traffic: headline, cards, what nothing is advised to, calendar."""
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
+from litestar import Response, post
+from litestar.di import NamedDependency
 
 from app.catalog.policy import threshold
+from app.console import render
 from app.console.page import Page
-from app.errors import LectrError
+from app.errors import ConflictError, LectrError, NotFoundError
 from app.recommendation.advice import Advice
 from app.recommendation.cards import FLAGS, change_line, monthly_picousd
 from app.recommendation.confidence import coverage
 from app.services import AdviceReport, Card
 
 FILTERS = ("feature", "task", "model")
+DECISIONS = ("accept", "dismiss")
+MOST_REASON = 500
 MOST_CARDS = 30
 MOST_WITHOUT = 50
 
@@ -65,6 +70,19 @@ async def traffic_view(page: Page) -> TrafficView:
         gone=[card for card in cards if card.advice is None],
         given=given,
     )
+
+
+@post("/recommendations/decide")
+async def decide(page: NamedDependency[Page]) -> Response[bytes]:
+    """Keep that an advice shall be followed or not, and why; what cannot be decided any more changes nothing."""
+    form = await page.form()
+    name, decision = form.get("id", ""), form.get("decision", "")
+    if decision in DECISIONS:
+        try:
+            await page.services.advice.decide(name, decision, form.get("reason", "")[:MOST_REASON])
+        except (NotFoundError, ConflictError):
+            return render.redirect("/recommendations#traffic")
+    return render.redirect(f"/recommendations#{quote(name, safe='')}")
 
 
 def _card(policy: Any, card: Card, advice: Advice) -> CardView:

@@ -1,9 +1,10 @@
 """The section on the team's own traffic says what the engine says, and says when there is nothing to say."""
 
 import json
+from pathlib import Path
 
 from tests.console.html import parse
-from tests.console.stage import Stage, Visit
+from tests.console.stage import Stage, Visit, running
 
 
 def section(visit: Visit, path: str = "/recommendations") -> str:
@@ -40,3 +41,26 @@ def test_without_traffic_it_says_so_and_makes_no_number_up(fresh: Stage) -> None
     said = section(fresh.visit("viewer"))
     assert "No advice yet" in said
     assert "$" not in said
+
+
+def test_a_decision_is_kept_with_its_reason(tmp_path: Path) -> None:
+    with running(tmp_path) as changing:
+        admin = changing.visit("admin")
+        card = parse(admin.get("/recommendations").text).one("section", aria_labelledby="traffic").all("article")[0]
+        sent = {"id": card.attributes["id"], "decision": "accept", "reason": "the labels are the same"}
+        answer = admin.submit("/recommendations/decide", sent, page="/recommendations")
+        assert answer.status_code in (200, 303)
+        assert "accepted: the labels are the same (not enough data" in section(admin)
+        admin.submit("/recommendations/decide", sent | {"decision": "dismiss", "reason": "<b>worse</b>"})
+        assert "dismissed: <b>worse</b>" in section(admin)
+        admin.submit("/recommendations/decide", sent | {"decision": "sell"})
+        assert "dismissed: <b>worse</b>" in section(admin)
+        viewer = changing.visit("viewer")
+        assert (
+            "<form" not in viewer.get("/recommendations").text.partition('id="traffic"')[2].partition("</section>")[0]
+        )
+
+
+def test_without_the_form_s_token_nothing_is_decided(admin: Visit) -> None:
+    fields = {"id": "x", "decision": "accept", "csrf": "wrong"}
+    assert admin.client.post("/recommendations/decide", data=fields).status_code == 403
