@@ -258,11 +258,24 @@ class Pipeline:
         if self._ledger_slow:
             self._counters.ledger_unconfirmed += 1
             return
-        done, _ = await asyncio.wait((written,), timeout=CONFIRM_S)
-        if not done:
+        # What asyncio.wait does, at half its cost: this runs twice for each request.
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(CONFIRM_S, _release, waiter)
+        written.add_done_callback(lambda _: _release(waiter))
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+        if not written.done():
             self._counters.ledger_unconfirmed += 1
             self._ledger_slow = True
             written.add_done_callback(self._ledger_answers)
 
     def _ledger_answers(self, _written: "asyncio.Future[None]") -> None:
         self._ledger_slow = False
+
+
+def _release(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)

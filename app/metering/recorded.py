@@ -9,6 +9,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from app.domain import Reply, Usage
 from app.metering.buckets import split
 from app.metering.counters import MAX_COUNT, as_number, plain_name
@@ -20,7 +22,7 @@ CHARACTERS_KEY = "lectr_input_characters"
 _KEY = re.compile(r"[A-Za-z0-9_.-]+")
 _MAX_KEY_CHARACTERS = 64
 _TEXT_KEYS = frozenset(("service_tier", "model", "type", "speed", "inference_geo"))
-_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+_ENCODE = msgspec.json.Encoder().encode
 _MAX_DEPTH = 6
 _MAX_KEYS = 200
 _MAX_ITEMS = 2000
@@ -43,7 +45,7 @@ def usage_json(reply: Reply, *, input_characters: int = 0) -> str | None:
     if not kept:
         return None
     for shorter in (_whole, _without_counted_passes, _with_summed_passes, _without_passes):
-        text = _ENCODE(shorter(kept))
+        text = _ENCODE(shorter(kept)).decode()
         if len(text) <= MAX_BYTES:
             return text
     return None
