@@ -46,7 +46,6 @@ def routes() -> list[ControllerRouterHandler]:
             model.show_model,
             recommendations.show_recommendations,
             advice.decide,
-            advice.decide,
             detect.show_detect,
             detect.detect_many,
             features.show_features,
