@@ -25,7 +25,8 @@ def kept_secret(data_dir: Path, name: str) -> str:
         try:
             # Whole or not at all: a process that starts beside this one must not read half a secret.
             path.hardlink_to(draft)
-        except FileExistsError:
+        except OSError:
+            # It is there already, was left empty, or this disk knows no links.
             if not _read(path):
                 draft.replace(path)
     finally:
