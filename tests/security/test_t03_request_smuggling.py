@@ -82,10 +82,10 @@ def test_a_trailer_is_no_header(lectr: Lectr, provider: Provider) -> None:
 def test_a_field_that_must_come_once_is_refused_twice(lectr: Lectr, provider: Provider, name: str) -> None:
     since = len(provider.seen)
     line = f"{name}: {lectr.keys['plain'] if name == 'x-lectr-key' else 'Bearer a'}\r\n".encode()
-    for target in (b"/v1/chat/completions", b"/", b"/sign-in", b"/api/requests", b"/nowhere"):
-        data = b"POST " + target + b" HTTP/1.1\r\n" + fields(lectr) + line + line + b"Content-Length: 2\r\n\r\n{}"
-        [answer] = asyncio.run(exchange_all(lectr.port, [data], quiet_s=1.0))
-        assert statuses(answer) == [400], target
+    targets = (b"/v1/chat/completions", b"/", b"/sign-in", b"/api/requests", b"/nowhere")
+    rest = fields(lectr) + line + line + b"Content-Length: 2\r\n\r\n{}"
+    answers = asyncio.run(exchange_all(lectr.port, [b"POST %b HTTP/1.1\r\n" % t + rest for t in targets], 1.0))
+    assert [statuses(answer) for answer in answers] == [[400]] * len(targets)
     assert reached(provider, since) == []
 
 

@@ -6,6 +6,7 @@ import logging.handlers
 import queue
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,13 @@ async def test_before_the_keys_are_read_nobody_is_let_in_or_turned_away(provider
 
     path = b"/v1/chat/completions"
     headers = [(b"x-lectr-key", b"lc_key_" + b"a" * 32)]
-    scope = {"type": "http", "method": "POST", "path": path.decode(), "raw_path": path, "headers": headers}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": path.decode(),
+        "raw_path": path,
+        "headers": headers,
+    }
     since = len(provider.seen)
     scope |= {"query_string": b"", "scheme": "http", "client": None, "server": None, "root_path": "", "state": {}}
     await app(scope, receive, send)

@@ -6,7 +6,6 @@ Only what the loop's own thread computed counts: on a busy machine it also waits
 import asyncio
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -41,4 +40,4 @@ async def _startup(self: LectrServer, sockets: list[Any] | None = None) -> None:
 
 if __name__ == "__main__":
     LectrServer.startup = _startup  # type: ignore[method-assign]
-    sys.exit(main())
+    main()

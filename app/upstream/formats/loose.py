@@ -68,7 +68,7 @@ def error_name(document: Any) -> str | None:
         return None
     code = error.get("code")
     for value in (code, error.get("type"), error.get("status")):
-        if is_code(value) and not value.isdigit():
+        if is_code(value) and not str(value).isdigit():
             return str(value)
     number = code if isinstance(code, int) else code if is_code(code) else None
     return str(number)[:20] if number else "error"
