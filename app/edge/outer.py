@@ -72,6 +72,8 @@ class Outer:
 
 
 def _with_headers(send: Send, added: list[tuple[bytes, bytes]], *, bodyless: bool, fresh: bool) -> Send:
+    ended = False
+
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
@@ -80,8 +82,13 @@ def _with_headers(send: Send, added: list[tuple[bytes, bytes]], *, bodyless: boo
             if fresh and not any(name == b"cache-control" for name, _ in headers):
                 headers.append((b"cache-control", b"no-store"))
             message = {**message, "headers": headers}
-        elif bodyless and message["type"] == "http.response.body":
-            message = {**message, "body": b""}
+        elif bodyless:
+            nonlocal ended
+            if ended:
+                return
+            # The answer ends here: the server then says that the client is gone, which stops an endless stream.
+            ended = True
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
         await send(message)
 
     return sending

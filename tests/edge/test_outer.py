@@ -61,3 +61,20 @@ async def test_a_draining_process_turns_everything_new_away_but_health() -> None
     assert (b"connection", b"close") in sent[0]["headers"]
     _, sent = await _call({"path": "/health", "raw_path": b"/health"}, drain)
     assert sent[0]["status"] == 200
+
+
+@pytest.mark.anyio
+async def test_head_of_an_endless_answer_ends_at_its_first_byte() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(3):
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    outer = Outer(endless, Drain(), {}, ("strict", "yes"), lambda _: False, MARKS)
+    await outer({"type": "http", "method": "HEAD", "path": "/", "raw_path": b"/", "headers": []}, None, send)  # type: ignore[arg-type]
+    assert sent[1:] == [{"type": "http.response.body", "body": b"", "more_body": False}]
