@@ -13,6 +13,7 @@ from app.catalog.catalog import Catalog
 from app.catalog.schema import Model, Price
 from app.console.models import CAPABILITIES
 from app.console.page import Page
+from app.console.snippets import Snippet, model_snippets
 from app.console.times import today
 from app.detection.explain import explain
 from app.ledger import reports
@@ -33,6 +34,7 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
     also_at: list[str]
     usage: Any
     usage_days: int
+    snippets: list[Snippet]
 
 
 @get("/models/{id:path}")
@@ -63,6 +65,7 @@ async def show_model(page: NamedDependency[Page], id: FromPath[str]) -> Response
         also_at=[owner for owner in catalog.owners(found.id) if owner != found.provider],
         usage=usage.total,
         usage_days=_USAGE_DAYS,
+        snippets=model_snippets(page.base_url(), found, catalog.providers[found.provider].key_setting),
     )
     return await page.answer("model.html", view, title=found.id)
 

@@ -1,6 +1,11 @@
 """How each SDK is pointed at this box, with its address filled in."""
 
+import json
+from typing import Any
+
 import msgspec
+
+from app.catalog.schema import Model
 
 KEY_PLACEHOLDER = "lc_key_..."
 
@@ -104,6 +109,62 @@ export ANTHROPIC_BASE_URL={base}
 export ANTHROPIC_API_KEY={key}""",
     ),
 )
+
+
+_OPENAI_CALL = """curl {base}/v1/{path} \\
+  -H "Authorization: Bearer ${key_setting}" \\
+  -H "X-Lectr-Key: {key}" \\
+  -H "Content-Type: application/json" \\
+  -d '{body}'"""
+_ANTHROPIC_CALL = """curl {base}/v1/messages \\
+  -H "x-api-key: ${key_setting}" \\
+  -H "X-Lectr-Key: {key}" \\
+  -H "Content-Type: application/json" \\
+  -d '{body}'"""
+_OPENAI_PYTHON = """import os
+from openai import OpenAI
+
+client = OpenAI(
+    base_url="{base}/v1",
+    api_key=os.environ["{key_setting}"],
+    default_headers={{"X-Lectr-Key": "{key}"}},
+)
+{call}"""
+_ANTHROPIC_PYTHON = """import os
+from anthropic import Anthropic
+
+client = Anthropic(
+    base_url="{base}",  # without /v1: this SDK adds it
+    api_key=os.environ["{key_setting}"],
+    default_headers={{"X-Lectr-Key": "{key}"}},
+)
+client.messages.create(
+    model={model}, max_tokens=100, messages=[{{"role": "user", "content": "Hello"}}]
+)"""
+_CHAT_CALL = """client.chat.completions.create(
+    model={model}, messages=[{{"role": "user", "content": "Hello"}}]
+)"""
+_EMBEDDINGS_CALL = """client.embeddings.create(model={model}, input="Hello")"""
+
+
+def model_snippets(base_url: str, model: Model, key_setting: str) -> list[Snippet]:
+    """curl and Python that ask for this model; none for kinds whose requests look different for each."""
+    if model.mode not in ("chat", "embedding") or model.provider == "azure":
+        return []
+    name = json.dumps(model.id)
+    given = {"base": base_url, "key": KEY_PLACEHOLDER, "key_setting": key_setting, "model": name}
+    body: dict[str, Any] = {"model": model.id, "messages": [{"role": "user", "content": "Hello"}]}
+    path, call, curl, python = "chat/completions", _CHAT_CALL.format(**given), _OPENAI_CALL, _OPENAI_PYTHON
+    if model.provider == "anthropic":
+        body["max_tokens"] = 100
+        curl, python = _ANTHROPIC_CALL, _ANTHROPIC_PYTHON
+    elif model.mode == "embedding":
+        path, call = "embeddings", _EMBEDDINGS_CALL.format(**given)
+        body = {"model": model.id, "input": "Hello"}
+    return [
+        Snippet("curl", "curl", curl.format(**given, path=path, body=json.dumps(body))),
+        Snippet("python", "Python", python.format(**given, call=call)),
+    ]
 
 
 def snippets(base_url: str, key: str | None) -> list[Snippet]:

@@ -1,6 +1,7 @@
 """The tables that the product promises in its own words: providers, models, tasks, recommendations."""
 
 import csv
+import json
 import re
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import pytest
 from app.asgi import REGISTRY_DIR
 from app.catalog.load import load_catalog
 from tests.console.html import Element, parse
-from tests.console.stage import Visit
+from tests.console.stage import Stage, Visit
 from tests.shared_data import shared_data
 
 
@@ -115,3 +116,24 @@ def test_a_model_page_shows_prices_lifecycle_and_both_ways_of_downgrade(admin: V
 def test_an_id_with_a_slash_is_an_address(admin: Visit) -> None:
     assert parse(admin.get("/models/openai/gpt-oss-20b").text).one("h1").text == "openai/gpt-oss-20b"
     assert admin.get("/models/no-such-model").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/models/gpt-4o-mini", ("/v1/chat/completions", "$OPENAI_API_KEY", 'model="gpt-4o-mini"')),
+        ("/models/claude-haiku-4-5", ("/v1/messages", "$ANTHROPIC_API_KEY", "from anthropic import", "max_tokens")),
+        ("/models/text-embedding-3-small", ("/v1/embeddings", "client.embeddings.create")),
+        ("/models/openai/gpt-oss-20b", ("$GROQ_API_KEY", '"model": "openai/gpt-oss-20b"')),
+    ],
+)
+def test_a_models_page_shows_how_to_ask_for_it(stage: Stage, admin: Visit, path: str, words: tuple[str, ...]) -> None:
+    curl, python = ("".join(map(str, pre.children)) for pre in parse(admin.get(path).text).all("pre"))
+    assert all(stage.url in text for text in (curl, python))
+    assert [word for word in words if word not in curl + python] == []
+    compile(python, "snippet", "exec")
+    json.loads(curl[curl.index("'{") + 1 : -1])
+
+
+def test_an_image_models_page_shows_no_chat_snippet(admin: Visit) -> None:
+    assert not parse(admin.get("/models/gpt-image-1").text).all("pre")
