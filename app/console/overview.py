@@ -45,6 +45,15 @@ class Retiring(msgspec.Struct, frozen=True):
     requests: int
 
 
+class Overhead(msgspec.Struct, frozen=True):
+    """Quantiles of Lectr's own part of the last `requests` requests of this process, microseconds."""
+
+    p50_us: int
+    p95_us: int
+    p99_us: int
+    requests: int
+
+
 class OverviewView(msgspec.Struct, frozen=True, kw_only=True):
     """The page as `view` of overview.html."""
 
@@ -54,6 +63,7 @@ class OverviewView(msgspec.Struct, frozen=True, kw_only=True):
     total: Any
     p50_ms: float | None
     p95_ms: float | None
+    overhead: Overhead | None
     chart: Chart | None
     features: list[Any]
     tasks: list[Any]
@@ -83,6 +93,7 @@ async def show_overview(page: NamedDependency[Page]) -> Response[bytes]:
         total=by_model.total,
         p50_ms=reports.quantile(by_model.total.duration_histogram, 0.5),
         p95_ms=reports.quantile(by_model.total.duration_histogram, 0.95),
+        overhead=_overhead(page),
         chart=await _chart(page, [row.group for row in by_model.rows[:_SERIES]], span.since or day, day),
         features=(await reports.usage_by(database, "feature", **days)).rows[:_TOP],  # type: ignore[arg-type]
         tasks=(await reports.usage_by(database, "task", **days)).rows[:_TOP],  # type: ignore[arg-type]
@@ -135,6 +146,12 @@ def _retiring(catalog: Catalog, rows: list[Any], day: date) -> list[Retiring]:
             alive = life.alive_on(day)
             found.append(Retiring(row.group, model.provider, life.ends, alive, life.replacement, row.requests))
     return sorted(found, key=lambda item: (item.ends or date.min, item.model))
+
+
+def _overhead(page: Page) -> Overhead | None:
+    counters = page.services.counters
+    quantiles = counters.overhead_quantiles_us()
+    return Overhead(*quantiles, requests=len(counters.overheads_us)) if quantiles else None
 
 
 def _troubles(page: Page) -> list[str]:

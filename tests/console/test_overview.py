@@ -1,4 +1,10 @@
-from app.console import figures
+from collections import deque
+from types import SimpleNamespace
+from typing import cast
+
+from app.console import figures, overview
+from app.console.page import Page
+from app.counters import Counters
 from tests.console.html import parse
 from tests.console.stage import NOW_US, Stage, Visit
 from tests.console.traffic import DAY_US
@@ -57,3 +63,14 @@ def test_features_share_the_cost_out_and_name_the_header_that_mends_the_rest(sta
     note = page.one("div", class_="note").text
     assert note.startswith(f"{figures.share(untagged, len(stage.entries))} of the requests name no feature.")
     assert "X-Lectr-Feature: search" in note
+
+
+def test_lectrs_own_part_says_of_which_requests_it_is(admin: Visit) -> None:
+    assert "no request in this process yet" in parse(admin.get("/").text).text
+
+
+def test_lectrs_own_part_is_of_the_requests_this_process_has_seen() -> None:
+    services = SimpleNamespace(counters=Counters(overheads_us=deque(range(1, 101))))
+    view = overview._overhead(cast(Page, SimpleNamespace(services=services)))
+    assert view is not None
+    assert (view.p50_us, view.p95_us, view.p99_us, view.requests) == (51, 96, 100, 100)
