@@ -76,3 +76,8 @@ def test_posting_to_it_goes_to_the_provider(lectr: Lectr, provider: Provider) ->
 
 def test_the_connection_stays_open(lectr: Lectr) -> None:
     assert lectr.call("/v1/models").header("connection") is None
+
+
+def test_a_models_id_may_be_written_with_an_encoded_slash(lectr: Lectr) -> None:
+    answer = lectr.get("/v1/models/openai%2Fgpt-oss-120b")
+    assert (answer.status_code, answer.json()["id"]) == (200, "openai/gpt-oss-120b")
