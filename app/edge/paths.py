@@ -41,6 +41,9 @@ def read_path(method: str, raw_path: bytes, query: bytes) -> InboundPath:
     if len(raw_path) + len(query) > MAX_TARGET_BYTES:
         raise RequestRejected(400, "invalid_request", f"Path and query are longer than {MAX_TARGET_BYTES} bytes.")
     lowered = raw_path.lower()
+    if method in ("GET", "HEAD") and lowered.startswith(b"/v1/models/"):
+        # Answered here and never forwarded: SDKs write the `/` of a model's id as %2F.
+        lowered = lowered.replace(b"%2f", b"-")
     if any(part in lowered for part in _REFUSED) or any(byte <= 0x20 or byte >= 0x7F for byte in raw_path):
         raise RequestRejected(
             400,
