@@ -88,9 +88,9 @@ def test_head_is_get_without_the_body(lectr: Lectr, path: str) -> None:
 
 @pytest.mark.parametrize("path", OURS)
 def test_an_unknown_parameter_is_refused(lectr: Lectr, path: str) -> None:
-    answer = lectr.admin.get(path + ("&" if "?" in path else "?") + "modell=gpt-4o")
+    answer = lectr.admin.get(path + ("&" if "?" in path else "?") + "modelx=gpt-4o")
     assert (answer.status_code, error_of(answer)["code"]) == (400, "invalid_request")
-    assert "modell" in answer.text
+    assert "modelx" in answer.text
 
 
 @pytest.mark.parametrize(
