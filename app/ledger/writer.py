@@ -1,8 +1,9 @@
 """Takes finished requests without waiting and writes them in groups.
 
 One task takes whatever is waiting, writes it in one transaction and begins again: a crowd shares a commit. Where a
-spool has the rows already it lets them gather for GATHER_S first; without one a lone row is written at once. What cannot be written now waits (bounded); a row that can never be written is
-parked as JSON text. Nothing here can fail or delay a request.
+spool has the rows already it lets them gather for GATHER_S first; without one a lone row is written at once. What
+cannot be written now waits (bounded); a row that can never be written is parked as JSON text. Nothing here can fail
+or delay a request.
 """
 
 import asyncio
