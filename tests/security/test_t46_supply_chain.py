@@ -21,7 +21,7 @@ FLOORS = {
     "granian": (2, 7, 4), "httpx2": (2, 12),
 }  # fmt: skip
 """The oldest versions without a published fault that would reach us; those not pinned are not installed."""
-NEEDED = {"litestar", "multipart", "uvicorn", "httptools", "h11", "httpx", "aiohttp", "jinja2"}
+NEEDED = {"litestar", "multipart", "uvicorn", "httptools", "h11", "httpx", "jinja2"}
 KNOWN_PTH = {"lectr.pth", "distutils-precedence.pth", "_virtualenv.pth", "a1_coverage.pth"}
 MODULES = sorted((ROOT / "app").rglob("*.py"))
 CHILD_PROCESSES = {"app/ledger/migrate.py", "app/ledger/schema.py", "app/commands/workers.py"}
