@@ -27,7 +27,8 @@ ROUNDS = 3
 SECONDS = 3
 BUSY, ALONE = 64, 1
 # The bar, and what fails here: a shared machine may take three times an absolute time.
-RATIO_BAR, RATIO_GATE = 0.10, 0.05
+# The gate is a third of the bar: on a shared machine the ratio itself moved between 0.054 and 0.104 in one evening.
+RATIO_BAR, RATIO_GATE = 0.10, 0.033
 START_BAR_S, START_GATE_S = 2.0, 6.0
 RSS_BAR_MIB = 120.0
 ADDED_BAR_MS, ADDED_GATE_MS = 0.8, 2.4
