@@ -1,16 +1,16 @@
 """Judges a run by its three witnesses: the clients, the provider's log, and the ledger after the last start.
 
-It reads the SQLite file with plain SQL and knows nothing of the gateway but its tables.
+It reads the database with plain SQL and knows nothing of the gateway but its tables.
 """
 
 import asyncio
-import contextlib
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 
 from app.ledger.database import open_database
 from app.ledger.verify import verify_rollup
@@ -66,25 +66,41 @@ class Verdict(msgspec.Struct):
         return [name for name, wrong in checks.items() if wrong]
 
 
-def read_rows(path: Path) -> dict[str, list[Row]]:
-    """All rows by nonce."""
+class Books(msgspec.Struct):
+    """What the database holds after the last start: rows by nonce, what SQLite and the daily sums say."""
+
+    rows: dict[str, list[Row]]
+    integrity: str
+    sums_wrong: list[str]
+
+
+async def _read(settings: Settings) -> Books:
+    database = await open_database(settings)
+    try:
+        rows, integrity = await database.read(_rows_and_integrity)
+        return Books(rows, integrity, await verify_rollup(database))
+    finally:
+        await database.close()
+
+
+def _rows_and_integrity(connection: sa.Connection) -> tuple[dict[str, list[Row]], str]:
     rows: dict[str, list[Row]] = defaultdict(list)
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        for nonce, *values in connection.execute(_ROWS):
-            rows[nonce].append(Row(*values))
-    return rows
+    values: Any
+    for nonce, *values in connection.exec_driver_sql(_ROWS):
+        rows[nonce].append(Row(*values))
+    is_sqlite = connection.dialect.name == "sqlite"
+    integrity = str(connection.exec_driver_sql("PRAGMA integrity_check").scalar()) if is_sqlite else "ok"
+    return rows, integrity
 
 
 def judge(witnessed: Iterable[Seen], upstream_log: Path, settings: Settings) -> Verdict:
     """Compare the three witnesses; Lectr has ended or is idle."""
-    path = settings.data_dir / "lectr.db"
     seen = {one.nonce: one for one in witnessed}
     complete = {one.nonce for one in seen.values() if one.complete and one.status == 200}
     forwarded = Counter(upstream_log.read_text().split())
-    rows = read_rows(path)
+    books = asyncio.run(_read(settings))
+    rows = books.rows
     ended_well = {nonce: row for nonce, found in rows.items() for row in found if row.outcome == "ok"}
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        integrity = connection.execute("PRAGMA integrity_check").fetchone()[0]
     return Verdict(
         complete=len(complete),
         forwarded=len(forwarded),
@@ -95,9 +111,9 @@ def judge(witnessed: Iterable[Seen], upstream_log: Path, settings: Settings) -> 
         forwarded_without_row=sum(nonce not in rows for nonce in forwarded),
         invented=sum(nonce not in seen for nonce in rows) + sum(nonce not in forwarded for nonce in ended_well),
         wrong_usage_or_cost=sum(not _is_right(nonce, row) for nonce, row in ended_well.items()),
-        sums_wrong=asyncio.run(_wrong_sums(settings)),
+        sums_wrong=books.sums_wrong,
         wrong_bytes=sum(not one.as_sent for one in seen.values()),
-        integrity=integrity,
+        integrity=books.integrity,
     )
 
 
@@ -106,11 +122,3 @@ def _is_right(nonce: str, row: Row) -> bool:
     tokens = usage["prompt_tokens"], usage["completion_tokens"]
     cost = tokens[0] * INPUT_PICOUSD + tokens[1] * OUTPUT_PICOUSD
     return (row.input_tokens, row.output_tokens, row.cost_picousd) == (*tokens, cost)
-
-
-async def _wrong_sums(settings: Settings) -> list[str]:
-    database = await open_database(settings)
-    try:
-        return await verify_rollup(database)
-    finally:
-        await database.close()

@@ -49,9 +49,21 @@ class Provider:
 
 
 class Gateway:
-    """One `lectr serve`. `control` takes a safeguard out (see controls); `ready_s` are the times of all starts."""
+    """One `lectr serve`. `control` takes a safeguard out (see controls); `ready_s` are the times of all starts.
 
-    def __init__(self, folder: Path, upstream_port: int, control: str | None = None, port: int | None = None) -> None:
+    `database` is a DATABASE_URL; without one the ledger is the data folder's SQLite file.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        upstream_port: int,
+        control: str | None = None,
+        port: int | None = None,
+        *,
+        database: str = "",
+    ) -> None:
+        self.database = database
         self.data_dir = folder / "data"
         self.port = port or free_port()
         self.ready_s: list[float] = []
@@ -63,12 +75,13 @@ class Gateway:
             "LECTR_OPENAI_BASE_URL": f"http://127.0.0.1:{upstream_port}",
             "LECTR_ALLOW_PRIVATE_UPSTREAMS": "1",
             "PORT": str(self.port),
+            **({"DATABASE_URL": database} if database else {}),
         }
 
     @property
     def settings(self) -> Settings:
         """Settings that lead to the same ledger."""
-        return Settings(data_dir=self.data_dir)
+        return Settings(data_dir=self.data_dir, database_url=self.database)
 
     @property
     def pid(self) -> int:

@@ -33,11 +33,11 @@ class Run(msgspec.Struct):
 
 
 @contextlib.contextmanager
-def box(folder: Path, control: str | None = None) -> Iterator[tuple[Provider, Gateway]]:
+def box(folder: Path, control: str | None = None, *, database: str = "") -> Iterator[tuple[Provider, Gateway]]:
     """A provider and a gateway that is not started yet; both are ended at last."""
     folder.mkdir(parents=True, exist_ok=True)
     provider = Provider(folder)
-    gateway = Gateway(folder, provider.port, control)
+    gateway = Gateway(folder, provider.port, control, database=database)
     try:
         yield provider, gateway
     finally:
@@ -45,10 +45,10 @@ def box(folder: Path, control: str | None = None) -> Iterator[tuple[Provider, Ga
         provider.end()
 
 
-def kill_cycles(folder: Path, cycles: int, *, control: str | None = None, seed: int = 1) -> Run:
+def kill_cycles(folder: Path, cycles: int, *, control: str | None = None, seed: int = 1, database: str = "") -> Run:
     """Start, load, kill -9 in the middle, again and again; then a last start that brings everything home."""
     draw = random.Random(seed)
-    with box(folder, control) as (provider, gateway):
+    with box(folder, control, database=database) as (provider, gateway):
         crowd = Crowd(gateway.port, gateway.make_key(), leaves=0.05, seed=seed)
 
         async def cycle(seconds: float) -> None:
@@ -66,9 +66,11 @@ def kill_cycles(folder: Path, cycles: int, *, control: str | None = None, seed: 
         return Run(judge(crowd.seen, provider.log, gateway.settings), gateway.ready_s, health)
 
 
-def under_load(folder: Path, fault: Fault, *, seconds: float = 4.0, control: str | None = None) -> Run:
+def under_load(
+    folder: Path, fault: Fault, *, seconds: float = 4.0, control: str | None = None, database: str = ""
+) -> Run:
     """Load for `seconds` without, with and after a fault of the database; 0.02 of the clients hang up."""
-    with box(folder, control) as (provider, gateway):
+    with box(folder, control, database=database) as (provider, gateway):
         key = gateway.make_key()
         gateway.start()
         crowd = Crowd(gateway.port, key, leaves=0.02)
