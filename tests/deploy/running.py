@@ -157,7 +157,7 @@ def running_nginx(nginx: str, folder: Path, http_block: str, port: int, *, cores
     user = "user root;\n" if os.geteuid() == 0 else ""
     configuration.write_text(
         f"{user}daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log warn;\n"
-        f"events {{ worker_connections 1024; }}\n"
+        f"events {{ worker_connections 4096; }}\n"
         f"http {{\naccess_log off;\n{temporary}{http_block}\n}}\n"
     )
     if port_is_open(port):
