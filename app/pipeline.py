@@ -3,7 +3,6 @@
 Whatever happens, a `Record` becomes exactly one row, handed to the ledger before the caller can see the end.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +13,7 @@ from app.counters import Counters
 from app.detection.credentials import detect_with_key, provider_without_detection
 from app.domain import Headers, Outcome, Target, usd_text
 from app.errors import ProviderTimeout, RequestRejected, UpstreamError
+from app.ledger.confirmation import BoundedWait, Confirming
 from app.ledger.team import TeamStore
 from app.ledger.writer import LedgerWriter
 from app.record import Record, bare_entry, blame, build_entry, started_of
@@ -52,7 +52,7 @@ class Pipeline:
         self._upstream = upstream
         self._counters = counters
         self._clock = clock
-        self._ledger_slow = False
+        self._confirmed = BoundedWait(CONFIRM_S, self._count_miss).wait
 
     async def run(self, record: Record, facts: RequestFacts, upload: AsyncIterator[bytes] | None = None) -> None:
         """Serve a request to its end.
@@ -61,7 +61,7 @@ class Pipeline:
         """
         try:
             provider, target = self._prepare(record, facts, streamed_body=upload is not None)
-            await self._confirm(self._begin(record))
+            await self._confirmed(self._begin(record))
             answer = await self._send(record, provider, target, upload)
             try:
                 await self._relay(record, target, answer)
@@ -79,7 +79,7 @@ class Pipeline:
         record.outcome = record.outcome or Outcome.REJECTED
         record.error_code = record.error_code or rejected.code
         record.error_source = record.error_source or ("lectr" if rejected.status >= 500 else "client")
-        await self._confirm(self._hand_over(record, whole=False))
+        await self._confirmed(self._hand_over(record, whole=False))
 
     def leave(self, record: Record) -> None:
         """The caller hung up, or the server stops: write the row without waiting. Nothing if it is written."""
@@ -159,7 +159,7 @@ class Pipeline:
         future = self._hand_over(record, whole=True)
         if record.billable and record.cost_picousd is not None:
             headers.append((b"x-lectr-cost-usd", usd_text(record.cost_picousd).encode("ascii")))
-        await self._confirm(future)
+        await self._confirmed(future)
         await record.caller.start(answer.status, headers)
         await record.caller.end(body)
 
@@ -177,7 +177,7 @@ class Pipeline:
                 if seen == length and reader is not None:
                     out += reader.finish()
                 if seen == length or (reader is not None and reader.terminal):
-                    await self._confirm(self._hand_over(record, whole=True))
+                    await self._confirmed(self._hand_over(record, whole=True))
                 if out:
                     await caller.write(out)
         except UpstreamError:
@@ -186,7 +186,7 @@ class Pipeline:
                 await caller.write(rest)
             raise
         rest = reader.finish() if reader is not None else b""
-        await self._confirm(self._hand_over(record, whole=True))
+        await self._confirmed(self._hand_over(record, whole=True))
         await caller.end(rest)
 
     async def _next_chunk(self, record: Record, answer: Answer) -> bytes:
@@ -219,7 +219,7 @@ class Pipeline:
             record.reply = reader.reply
         return reader
 
-    def _hand_over(self, record: Record, *, whole: bool) -> "asyncio.Future[None] | None":
+    def _hand_over(self, record: Record, *, whole: bool) -> Confirming | None:
         """Synchronous, and only once: a cancelled request must be able to do it on its way out."""
         if record.closed:
             return None
@@ -238,7 +238,7 @@ class Pipeline:
             self._own_fault("the ledger did not take a row")
             return None
 
-    def _begin(self, record: Record) -> "asyncio.Future[None] | None":
+    def _begin(self, record: Record) -> Confirming | None:
         """Note that the request goes out."""
         try:
             return self._ledger.begin(started_of(record))
@@ -246,36 +246,10 @@ class Pipeline:
             self._own_fault("the ledger did not note a request")
             return None
 
+    def _count_miss(self) -> None:
+        self._counters.ledger_unconfirmed += 1
+
     def _own_fault(self, sentence: str) -> None:
         """A fault of ours that no request may feel: it is logged and counted."""
         log.exception(sentence)
         self._counters.unexpected_errors += 1
-
-    async def _confirm(self, written: "asyncio.Future[None] | None") -> None:
-        """Wait for the record, but not long; after one miss nobody waits until that record is through."""
-        if written is None or written.done():
-            return
-        if self._ledger_slow:
-            self._counters.ledger_unconfirmed += 1
-            return
-        # What asyncio.wait does, at half its cost: this runs twice for each request.
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(CONFIRM_S, _release, waiter)
-        written.add_done_callback(lambda _: _release(waiter))
-        try:
-            await waiter
-        finally:
-            timer.cancel()
-        if not written.done():
-            self._counters.ledger_unconfirmed += 1
-            self._ledger_slow = True
-            written.add_done_callback(self._ledger_answers)
-
-    def _ledger_answers(self, _written: "asyncio.Future[None]") -> None:
-        self._ledger_slow = False
-
-
-def _release(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -61,17 +61,13 @@ class Journal:
         """Close the spool; call it when the last row is in the database."""
         await self._spool.stop()
 
-    def begin(self, started: Started) -> "asyncio.Future[None] | None":
+    def begin(self, started: Started) -> Record | None:
         """Note that a request goes out; None if it cannot be noted."""
-        return self._append(started.id, START, started)
+        return self._record(started.id, START, started)
 
     def end(self, entry: LedgerEntry) -> Record | None:
         """Note a request's row; None if only the database can take it."""
         return self._record(entry.id, END, entry)
-
-    def _append(self, id: str, kind: int, value: object) -> "asyncio.Future[None] | None":
-        record = self._record(id, kind, value)
-        return None if record is None else record.confirmed
 
     def _record(self, id: str, kind: int, value: object) -> Record | None:
         try:

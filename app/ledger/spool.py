@@ -47,6 +47,7 @@ class Spool:
         self._queue: SimpleQueue[Record | list[Record] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._unsynced: list[tuple[SegmentFile, list[Record]]] = []
+        self._unsynced_records = 0
         self._spare: SegmentFile | None = None
         self._segment: SegmentFile | None = None
         self._open: set[SegmentFile] = set()
@@ -76,7 +77,7 @@ class Spool:
         data = frame(kind, body)
         if len(data) > self._segment_bytes:
             raise ValueError(f"a record of {len(data)} bytes is too long for a segment")
-        record = Record(id, data, self._loop.create_future())
+        record = Record(id, data)
         self._live.setdefault(id, []).append(record)
         self._unwritten += 1
         self._queue.put(record)
@@ -93,7 +94,7 @@ class Spool:
     @property
     def unsynced_records(self) -> int:
         """Records that memory still holds because the disk itself may not have them."""
-        return sum(len(group) for _, group in self._unsynced)
+        return self._unsynced_records
 
     def segments_in_use(self) -> list[Path]:
         """The segments with records that are not in the database."""
@@ -118,8 +119,7 @@ class Spool:
             if not record.applied:
                 segment.waiting += 1
             record.segment = segment
-            if not record.confirmed.done():
-                record.confirmed.set_result(None)
+            record.finish()
 
     def _filled(self, segment: SegmentFile) -> None:
         segment.full = True
@@ -193,8 +193,9 @@ class Spool:
                 raise
             with self._lock:
                 # Beyond that only the kernel has them: memory must not grow with a disk that stands still.
-                if self.unsynced_records < MAX_IN_MEMORY:
+                if self._unsynced_records < MAX_IN_MEMORY:
                     self._unsynced.append((segment, group))
+                    self._unsynced_records += len(group)
             self._tell(self._written, group, segment)
 
     def _next_segment(self) -> SegmentFile:
@@ -213,7 +214,7 @@ class Spool:
         """Leave the segment that failed, take back what it may have lost; returns when to try again."""
         self._abandon()
         with self._lock:
-            back, self._unsynced = self._unsynced, []
+            back, self._unsynced, self._unsynced_records = self._unsynced, [], 0
         waiting.extendleft(record for _, group in reversed(back) for record in reversed(group))
         first, self._write_error = not self._write_error, _reason(error)
         if first:
@@ -243,7 +244,7 @@ class Spool:
 
     def _sync(self) -> bool:
         with self._lock:
-            groups, self._unsynced = self._unsynced, []
+            groups, self._unsynced, self._unsynced_records = self._unsynced, [], 0
         try:
             for segment in {segment for segment, _ in groups}:
                 segment.sync()

@@ -1,21 +1,20 @@
 """What the spool says of one record and of itself."""
 
-import asyncio
-
 import msgspec
 
+from app.ledger.confirmation import Confirmation
 from app.ledger.spool_files import SegmentFile
 
 
-class Record:
-    """One record on its way. `confirmed` is done once the kernel has it; `written` and `applied` never go back."""
+class Record(Confirmation):
+    """One record on its way; it is done once the kernel has it. `written` and `applied` never go back."""
 
-    __slots__ = ("applied", "confirmed", "data", "id", "segment")
+    __slots__ = ("applied", "data", "id", "segment")
 
-    def __init__(self, id: str, data: bytes, confirmed: "asyncio.Future[None]") -> None:
+    def __init__(self, id: str, data: bytes) -> None:
+        super().__init__()
         self.id = id
         self.data = data
-        self.confirmed = confirmed
         self.segment: SegmentFile | None = None
         self.applied = False
 

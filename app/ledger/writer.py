@@ -8,6 +8,7 @@ or delay a request.
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 from app.domain import LedgerEntry
 from app.errors import LedgerError
 from app.ledger.clock import now_us
+from app.ledger.confirmation import Confirmation
 from app.ledger.database import Database, is_data_error
 from app.ledger.dimensions import Dimensions
 from app.ledger.insert import insert_packed
@@ -59,7 +61,7 @@ class WriterCounters(msgspec.Struct, frozen=True):
 
 class _Waiting(msgspec.Struct, frozen=True, eq=False):
     entry: LedgerEntry
-    done: "asyncio.Future[None]"
+    done: Confirmation
     since: float
     record: Record | None = None
     again: bool = False
@@ -120,23 +122,21 @@ class LedgerWriter:
         if self._journal is not None:
             await self._journal.stop()
 
-    def begin(self, started: Started) -> "asyncio.Future[None] | None":
+    def begin(self, started: Started) -> Confirmation | None:
         """Note in the spool that a request goes out; never waits, never raises. None where there is no spool.
 
-        The future is done when the note survives the death of this process.
+        Done when the note survives the death of this process.
         """
         return None if self._journal is None else self._journal.begin(started)
 
-    def hand_over(self, entry: LedgerEntry) -> "asyncio.Future[None]":
+    def hand_over(self, entry: LedgerEntry) -> Confirmation:
         """Take one finished request; never waits, never raises.
 
-        The future is done when the row is in the spool, or committed (or parked) where that comes first, and has a
+        Done when the row is in the spool, or committed (or parked) where that comes first; awaiting it raises a
         LedgerError if the row was lost.
         """
-        loop = asyncio.get_running_loop()
         record = None if self._journal is None else self._journal.end(entry)
-        done = loop.create_future() if record is None else record.confirmed
-        waiting = _Waiting(entry, done, loop.time(), record)
+        waiting = _Waiting(entry, Confirmation() if record is None else record, time.monotonic(), record)
         self._accepted += 1
         self._waiting.append(waiting)
         if len(self._waiting) > self._max_waiting:
@@ -155,7 +155,7 @@ class LedgerWriter:
             waiting=len(self._waiting) + len(self._in_hand) + (0 if journal is None else journal.spilled),
             parked=self._parked,
             lost=self._lost + (0 if journal is None else journal.lost),
-            oldest_waiting_s=0.0 if oldest is None else oldest.done.get_loop().time() - oldest.since,
+            oldest_waiting_s=0.0 if oldest is None else time.monotonic() - oldest.since,
             last_error=self._last_error,
             **({} if journal is None else journal.figures()),
         )
@@ -165,10 +165,7 @@ class LedgerWriter:
             self._journal.spill(waiting.entry.id)
             return
         self._lost += 1
-        if not waiting.done.done():
-            waiting.done.set_exception(LedgerError(why))
-            # Nobody has to look at it: a client that left does not wait for its row.
-            waiting.done.exception()
+        waiting.done.finish(LedgerError(why))
 
     async def _run(self) -> None:
         while True:
@@ -207,8 +204,8 @@ class LedgerWriter:
 
     async def write_again(self, entries: Sequence[LedgerEntry]) -> None:
         """Write rows that come from the spool; those the ledger has stay as they are. They are not counted."""
-        loop = asyncio.get_running_loop()
-        await self._write([_Waiting(entry, loop.create_future(), loop.time(), again=True) for entry in entries])
+        now = time.monotonic()
+        await self._write([_Waiting(entry, Confirmation(), now, again=True) for entry in entries])
 
     async def _insert(self, batch: Sequence[_Waiting], packed: Sequence[PackedEntry]) -> None:
         async def insert() -> None:
@@ -241,8 +238,7 @@ class LedgerWriter:
 
     def _settle(self, batch: Sequence[_Waiting], *, parked: bool = False) -> None:
         for waiting in batch:
-            if not waiting.done.done():
-                waiting.done.set_result(None)
+            waiting.done.finish()
         if parked:
             self._parked += len(batch)
         else:

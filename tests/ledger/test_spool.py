@@ -49,10 +49,10 @@ async def test_a_confirmed_record_is_in_the_file(tmp_path: Path) -> None:
     async with spooling(tmp_path) as spool:
         record = spool.append("a", START, b"first")
         assert not record.written
-        await asyncio.wait_for(record.confirmed, 1)
+        await asyncio.wait_for(record, 1)
         assert record.written
         assert bodies(tmp_path) == [b"first"]
-        await asyncio.gather(*(spool.append(str(n), END, b"%d" % n).confirmed for n in range(200)))
+        await asyncio.gather(*(spool.append(str(n), END, b"%d" % n) for n in range(200)))
         assert bodies(tmp_path) == [b"first", *(b"%d" % n for n in range(200))]
         assert spool.state.requests == 201
         assert spool.state.unwritten == 0
@@ -61,7 +61,7 @@ async def test_a_confirmed_record_is_in_the_file(tmp_path: Path) -> None:
 async def test_a_segment_is_done_when_all_its_requests_are_in_the_database(tmp_path: Path) -> None:
     async with spooling(tmp_path) as spool:
         ids = [str(n) for n in range(150)]
-        await asyncio.gather(*(spool.append(one, END, BODY).confirmed for one in ids))
+        await asyncio.gather(*(spool.append(one, END, BODY) for one in ids))
         assert len(spool.segments_in_use()) == 3
         spool.applied(["unknown", *ids[1:]])
         await until(lambda: len(segments(tmp_path, DONE)) == 1)
@@ -76,7 +76,7 @@ async def test_a_segment_is_done_when_all_its_requests_are_in_the_database(tmp_p
 
 async def test_a_stopped_spool_leaves_what_is_not_in_the_database_to_others(tmp_path: Path) -> None:
     async with spooling(tmp_path) as spool:
-        await spool.append("a", END, b"left").confirmed
+        await spool.append("a", END, b"left")
     [path] = segments(tmp_path, LIVE)
     orphan = SegmentFile.adopt(path)
     assert orphan is not None
@@ -88,7 +88,7 @@ async def test_a_row_that_was_faster_than_its_record_holds_no_segment(tmp_path: 
     async with spooling(tmp_path) as spool:
         record = spool.append("a", END, b"late")
         spool.applied(["a"])
-        await record.confirmed
+        await record
         assert spool.segments_in_use() == []
     assert segments(tmp_path, LIVE) == []
 
@@ -96,7 +96,9 @@ async def test_a_row_that_was_faster_than_its_record_holds_no_segment(tmp_path: 
 async def test_a_confirmation_nobody_waits_for_any_more_is_no_fault(tmp_path: Path) -> None:
     async with spooling(tmp_path) as spool:
         record = spool.append("a", END, b"x")
-        record.confirmed.cancel()
+        waiting = asyncio.ensure_future(record)
+        await asyncio.sleep(0)
+        waiting.cancel()
         await until(lambda: record.written)
 
 
@@ -119,7 +121,7 @@ async def test_a_disk_that_stands_still_holds_nobody_up(tmp_path: Path, monkeypa
         assert longest < 0.1
         assert spool.state.unwritten == 10
         gate.set()
-        await asyncio.gather(*(record.confirmed for record in records))
+        await asyncio.gather(*(record for record in records))
         assert len(bodies(tmp_path)) == 10
 
 
@@ -133,11 +135,11 @@ async def test_a_failed_segment_is_given_up_and_written_again(tmp_path: Path, mo
         return pwrite(*values)
 
     async with spooling(tmp_path, sync_s=30.0) as spool:
-        await spool.append("a", END, b"before").confirmed
-        await spool.append("applied", END, b"applied").confirmed
+        await spool.append("a", END, b"before")
+        await spool.append("applied", END, b"applied")
         spool.applied(["applied"])
         monkeypatch.setattr(os, "pwrite", flaky)
-        await asyncio.wait_for(spool.append("b", END, b"after").confirmed, 1)
+        await asyncio.wait_for(spool.append("b", END, b"after"), 1)
         first, second = segments(tmp_path, LIVE)
         held = [b"before", b"applied"]
         assert [record.body for record in read_segment(first.read_bytes()).records] == held
@@ -162,9 +164,9 @@ async def test_a_disk_that_fails_for_a_while_gets_everything_afterwards(
         records += [spool.append(str(n), END, b"%d" % n) for n in range(20, 30)]
         spool.applied(["3"])
         await asyncio.sleep(0.2)
-        assert not any(record.confirmed.done() for record in records)
+        assert not any(record.done() for record in records)
         monkeypatch.undo()
-        await asyncio.wait_for(asyncio.gather(*(record.confirmed for record in records)), 5)
+        await asyncio.wait_for(asyncio.gather(*(record for record in records)), 5)
         assert bodies(tmp_path) == [b"%d" % n for n in range(30)]
         assert spool.state.error == ""
 
@@ -182,7 +184,7 @@ async def test_memory_is_bounded_while_the_disk_fails(tmp_path: Path, monkeypatc
         await until(lambda: spool.state.dropped == 5)
         assert spool.state.unwritten == 10
         monkeypatch.undo()
-        await asyncio.wait_for(records[-1].confirmed, 5)
+        await asyncio.wait_for(records[-1], 5)
         assert bodies(tmp_path) == [b"%d" % n for n in range(4, 14)]
 
 
@@ -199,7 +201,7 @@ async def test_what_a_failed_sync_may_have_lost_is_written_again(
 
     monkeypatch.setattr(os, "fdatasync", flaky)
     async with spooling(tmp_path) as spool:
-        await spool.append("a", END, b"a").confirmed
+        await spool.append("a", END, b"a")
         await until(lambda: len(segments(tmp_path, LIVE)) >= 2)
         assert "Input/output" in spool.state.error
         await until(lambda: not failures and spool.state.error == "")
@@ -215,7 +217,7 @@ async def test_memory_is_bounded_while_a_sync_stands_still(tmp_path: Path, monke
     monkeypatch.setattr(spool_module, "MAX_IN_MEMORY", 3)
     async with spooling(tmp_path) as spool:
         for number in range(20):
-            await asyncio.wait_for(spool.append(str(number), END, b"x").confirmed, 1)
+            await asyncio.wait_for(spool.append(str(number), END, b"x"), 1)
         assert spool.unsynced_records <= 4
         gate.set()
     assert len(bodies(tmp_path)) == 20
@@ -226,7 +228,7 @@ async def test_a_record_too_long_for_a_segment_is_refused(tmp_path: Path) -> Non
         with pytest.raises(ValueError, match="too long"):
             spool.append("a", END, bytes(5000))
         assert spool.state.requests == 0
-        await spool.append("a", END, bytes(100)).confirmed
+        await spool.append("a", END, bytes(100))
 
 
 async def test_the_folder_may_disappear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +239,7 @@ async def test_the_folder_may_disappear(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(SegmentFile, "remove", broken)
     monkeypatch.setattr(spool_module, "delete_expired", broken)
     async with spooling(tmp_path) as spool:
-        await spool.append("a", END, BODY).confirmed
+        await spool.append("a", END, BODY)
         await asyncio.sleep(0.05)
         spool.applied(["a"])
 

@@ -148,7 +148,7 @@ async def test_a_locked_database_holds_nobody_up_and_loses_nothing(database: Dat
 async def test_stop_writes_what_waits(database: Database) -> None:
     async with writing(database) as writer:
         futures = [writer.hand_over(entry(T0 + number * 1000)) for number in range(1200)]
-    assert all(future.done() and future.exception() is None for future in futures)
+    assert all(future.done() and future.error is None for future in futures)
     assert await count_requests(database, RequestFilter()) == 1200
 
 
@@ -156,10 +156,10 @@ async def test_too_many_waiting_rows_push_out_the_oldest_and_say_so(database: Da
     writer = LedgerWriter(database, max_waiting=10)
     futures = [writer.hand_over(entry(T0 + number * 1000)) for number in range(13)]
     assert writer.counters.lost == 3
-    assert isinstance(futures[0].exception(), LedgerError)
+    assert isinstance(futures[0].error, LedgerError)
     writer.start()
     await writer.stop()
-    assert [future.exception() is None for future in futures] == [False] * 3 + [True] * 10
+    assert [future.error is None for future in futures] == [False] * 3 + [True] * 10
     assert await count_requests(database, RequestFilter()) == 10
 
 
