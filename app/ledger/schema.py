@@ -19,12 +19,14 @@ from app.ledger.clock import now_us
 from app.ledger.sqlite_files import FileLock
 from app.ledger.tables import calendars, changes, schema_info
 
-REVISIONS = ("m0001", "m0002")
+REVISIONS = ("m0001", "m0002", "m0003")
 """Every revision this code knows, oldest first; the last one is what it speaks."""
 HEAD = REVISIONS[-1]
 MIGRATION_WAIT_S = 120.0
 CHANGE_KINDS = ("keys", "team")
 UTC_CALENDAR = 0
+NOT_BEGUN = 2**31 - 1
+"""`calendars.built_from_day` of a calendar of which no day is built yet."""
 
 
 async def prepare_schema(path: Path) -> None:
