@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from app.errors import LedgerError
-from app.ledger.database import Database
+from app.ledger.database import Database, open_file
 from app.ledger.schema import schema_version
 from app.ledger.sqlite_files import FileLock, make_private_file, path_of
 from app.ledger.tables import groups, keys, ledger_parked, requests, rollup
@@ -143,8 +143,7 @@ async def _checked_copy(file: Path, copy: Path) -> LedgerCounts:
             _check_file(connection, file)
 
     await asyncio.to_thread(take)
-    database = Database(copy)
-    await database.open()
+    database = await open_file(copy)
     try:
         wrong = await verify_rollup(database)
         if wrong:

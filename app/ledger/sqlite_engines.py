@@ -1,0 +1,149 @@
+"""The embedded ledger: one SQLite file, one writing connection, a few reading ones."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from app.errors import LedgerError
+from app.ledger.schema import prepare_schema
+from app.ledger.sqlite_files import FileLock, make_private_file
+
+BUSY_TIMEOUT_MS = 5000
+CHECKPOINT_PAGES = 1000
+_OPTIONS = {"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False}
+
+
+class SqliteEngines:
+    """The connections to one file. `epoch` counts how often it had to be opened anew."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path, readers: int) -> None:
+        self._most_readers = readers
+        self.path: Path | None = path
+        self.shown = f"SQLite {path}"
+        self.epoch = 0
+        self._file = path
+        self._users = FileLock(path.with_name(path.name + ".lock"))
+        self._checkpoints = FileLock(path.with_name(path.name + ".checkpoint-lock"))
+        self._writer: sa.Engine
+        self._readers: sa.Engine
+        self._inode = (0, 0)
+
+    async def open(self) -> None:
+        """Create or migrate the file and connect. Raises LedgerError, OSError, sqlite3.Error."""
+        if not self._users.take(shared=True, wait_s=2.0):
+            raise LedgerError(f"{self._file} is being restored by another process; try again when that has ended")
+        try:
+            await self._connect()
+        except BaseException:
+            self._users.release()
+            raise
+
+    async def _connect(self) -> None:
+        await prepare_schema(self._file)
+        url = sa.URL.create("sqlite", database=str(self._file))
+        self._readers = sa.create_engine(
+            url,
+            poolclass=sa.QueuePool,
+            pool_size=self._most_readers,
+            max_overflow=0,
+            hide_parameters=True,
+            connect_args=_OPTIONS,
+        )
+        _configure(self._readers, "BEGIN", "PRAGMA query_only=ON")
+        self._writer = sa.create_engine(url, poolclass=sa.StaticPool, hide_parameters=True, connect_args=_OPTIONS)
+        _configure(self._writer, "BEGIN IMMEDIATE")
+        self._inode = _inode(self._file)
+
+    async def before_read(self) -> None:
+        """A file that is gone is opened anew by the next write."""
+
+    async def before_write(self) -> None:
+        """Open the file anew when it was deleted or replaced: SQLite would go on and write into the deleted one."""
+        if not self.is_gone:
+            return
+        await self._disconnect()
+        self.epoch += 1
+        await asyncio.to_thread(make_private_file, self._file)
+        await self._connect()
+
+    @property
+    def is_gone(self) -> bool:
+        """True if the file was deleted or replaced."""
+        return _inode(self._file) != self._inode
+
+    def failed(self, error: BaseException) -> None:
+        """Nothing is to be learnt: a file tells by its inode what became of it."""
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction on the only writing connection. Runs in the writer's thread."""
+        with self._writer.connect() as connection:
+            # Only one process at a time moves the WAL into the file; whoever finds the duty free takes it over.
+            if not self._checkpoints.held and self._checkpoints.take():
+                driver = connection.connection.driver_connection
+                if driver is not None:
+                    driver.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One snapshot on a connection that cannot write. Runs in a reader's thread."""
+        with self._readers.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def reading_alone(self) -> Iterator[sa.Connection]:
+        """The same on a connection of its own, so that one who reads at length keeps no reader from a page."""
+        engine = sa.create_engine(f"sqlite:///{self._file}", poolclass=sa.NullPool, connect_args=_OPTIONS)
+        _configure(engine, "BEGIN", "PRAGMA query_only=ON")
+        with engine.connect() as connection, connection.begin():
+            yield connection
+
+    async def _disconnect(self) -> None:
+        self._readers.dispose()
+        await asyncio.to_thread(self._writer.dispose)
+        self._checkpoints.release()
+
+    async def close(self) -> None:
+        """Close all connections and let the locks go."""
+        await self._disconnect()
+        self._users.release()
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0, 0
+    return stat.st_dev, stat.st_ino
+
+
+def _configure(engine: sa.Engine, begin: str, *pragmas: str) -> None:
+    """Set up each connection of the engine, and how its transactions begin."""
+
+    def connected(connection: DBAPIConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        for pragma in (
+            f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
+            "PRAGMA foreign_keys=ON",
+            "PRAGMA synchronous=FULL",
+            "PRAGMA wal_autocheckpoint=0",
+            "PRAGMA cache_size=-8000",
+            *pragmas,
+        ):
+            cursor.execute(pragma)
+        cursor.close()
+
+    def begun(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
