@@ -101,6 +101,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(time_order, "FIRST_DAYS", 2)
         monkeypatch.setattr(value_order, "GROUPS_READ", 30)
         monkeypatch.setattr(value_order, "GROUPS_AT_ONCE", 7)
+        monkeypatch.setattr(value_order, "FIRST_ROWS", 5)
     if request.param == "by scan":
         monkeypatch.setattr(time_order, "FEW_IN_WINDOW", 0)
 
