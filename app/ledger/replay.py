@@ -21,6 +21,7 @@ Interrupted = Callable[[Started], LedgerEntry]
 _log = logging.getLogger("lectr.ledger")
 _read_entry = msgspec.msgpack.Decoder(LedgerEntry).decode
 _read_started = msgspec.msgpack.Decoder(Started).decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 class ReplayCounters(msgspec.Struct):
@@ -133,7 +134,7 @@ class Replay:
                     elif starts:
                         started = _read_started(record.body)
                         open_requests[started.id] = started
-                except msgspec.DecodeError:
+                except _UNREADABLE:
                     unread += 1
             if entries:
                 await self._write(entries)
@@ -144,10 +145,19 @@ class Replay:
         return unread
 
     async def _end_interrupted(self, open_requests: Iterable[Started]) -> None:
-        entries = [self._interrupted(started) for started in open_requests]
+        entries = [entry for entry in map(self._made, open_requests) if entry is not None]
         for start in range(0, len(entries), ROWS_AT_ONCE):
             await self._write(entries[start : start + ROWS_AT_ONCE])
         self.counters.interrupted += len(entries)
+
+    def _made(self, started: Started) -> LedgerEntry | None:
+        try:
+            return self._interrupted(started)
+        except Exception:
+            # One record that means nothing must not keep the others out of the ledger.
+            _log.exception("no row could be made of what began as %s", started.id)
+            self.counters.unread += 1
+            return None
 
 
 def _decoded(records: Iterable[Found]) -> list[LedgerEntry]:
@@ -156,6 +166,6 @@ def _decoded(records: Iterable[Found]) -> list[LedgerEntry]:
         if record.known and record.kind == END:
             try:
                 entries.append(_read_entry(record.body))
-            except msgspec.DecodeError:
+            except _UNREADABLE:
                 continue
     return entries

@@ -4,33 +4,54 @@ import re
 from collections.abc import Collection
 from email.message import Message
 
-_NAME = re.compile(rb';\s*name\s*=\s*(?:"((?:[^"\\\r\n]|\\.)*)"|([^\s;"]+))', re.IGNORECASE)
-_FILENAME = re.compile(rb";\s*filename\*?\s*=", re.IGNORECASE)
+_PARAMETER = rb';[ \t]*([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:[^"\\\r\n]|\\.)*)"|([^\s;"]*))[ \t]*'
+_DISPOSITION = re.compile(rb"content-disposition:[ \t]*form-data[ \t]*((?:%b)*);?" % _PARAMETER, re.IGNORECASE)
+_EACH_PARAMETER = re.compile(_PARAMETER)
+_LINE_END = re.compile(rb"--|[ \t]*\r\n")
 _MAX_HEADER_BYTES = 8192
 _MAX_PARTS = 256
 _MAX_FIELD_BYTES = 4096
 
 
 def form_fields(body: bytes, content_type: str, wanted: Collection[str]) -> dict[str, list[str]] | None:
-    """The values of the fields named in `wanted`, in order; None if the body has no readable part."""
+    """The values of the fields named in `wanted`, in order.
+
+    None if the body has no readable part, or if it could be read in two ways: more parts than any client sends, or
+    one with two names.
+    """
     boundary = _boundary(content_type)
     if not boundary:
         return None
     delimiter = b"--" + boundary
-    start = body.find(delimiter)
     fields: dict[str, list[str]] = {}
     parts = 0
-    while start >= 0 and parts < _MAX_PARTS:
+    start = 0 if _is_delimiter(body, 0, delimiter) else _next_delimiter(body, 0, delimiter)
+    while start >= 0:
         start += len(delimiter)
         if body[start : start + 2] == b"--":
             break
-        end = body.find(b"\r\n" + delimiter, start)
+        end = _next_delimiter(body, start, delimiter)
         parts += 1
-        part = _field(body, start, end if end >= 0 else len(body), wanted)
-        if part is not None:
-            fields.setdefault(part[0], []).append(part[1])
-        start = end + 2 if end >= 0 else -1
+        names, value = _field(body, start, end - 2 if end >= 0 else len(body))
+        if len(names) > 1 or parts > _MAX_PARTS:
+            return None
+        if names and names[0] in wanted:
+            fields.setdefault(names[0], []).append(value)
+        start = end
     return fields if parts else None
+
+
+def _is_delimiter(body: bytes, at: int, delimiter: bytes) -> bool:
+    return body.startswith(delimiter, at) and _LINE_END.match(body, at + len(delimiter)) is not None
+
+
+def _next_delimiter(body: bytes, at: int, delimiter: bytes) -> int:
+    """Where the next line that is a delimiter begins; -1 if there is none."""
+    while (at := body.find(b"\r\n" + delimiter, at)) >= 0:
+        if _is_delimiter(body, at + 2, delimiter):
+            return at + 2
+        at += 2
+    return -1
 
 
 def _boundary(content_type: str) -> bytes:
@@ -40,19 +61,20 @@ def _boundary(content_type: str) -> bytes:
     return boundary.encode("latin-1", "replace") if isinstance(boundary, str) else b""
 
 
-def _field(body: bytes, start: int, end: int, wanted: Collection[str]) -> tuple[str, str] | None:
+def _field(body: bytes, start: int, end: int) -> tuple[list[str], str]:
+    """The names a part gives itself, one if it is well made, none if it is a file, and its value."""
     header_end = body.find(b"\r\n\r\n", start, min(end, start + _MAX_HEADER_BYTES))
-    if header_end < 0:
-        return None
-    for line in body[start:header_end].split(b"\r\n"):
-        if line[:20].lower() != b"content-disposition:":
+    names: list[str] = []
+    for line in body[start:header_end].split(b"\r\n") if header_end >= 0 else ():
+        match = _DISPOSITION.fullmatch(line.rstrip(b" \t"))
+        if match is None:
             continue
-        match = _NAME.search(line)
-        if match is None or _FILENAME.search(line):
-            return None
-        quoted, bare = match.groups()
-        name = (re.sub(rb"\\(.)", rb"\1", quoted) if quoted is not None else bare).decode("utf-8", "replace")
-        if name not in wanted:
-            return None
-        return name, body[header_end + 4 : min(end, header_end + 4 + _MAX_FIELD_BYTES)].decode("utf-8", "replace")
-    return None
+        found = _EACH_PARAMETER.findall(match[1])
+        if any(name.lower() in (b"filename", b"filename*") for name, _, _ in found):
+            return [], ""
+        names += [
+            (re.sub(rb"\\(.)", rb"\1", quoted) or bare).decode("utf-8", "replace")
+            for name, quoted, bare in found
+            if name.lower() == b"name"
+        ]
+    return names, body[header_end + 4 : min(end, header_end + 4 + _MAX_FIELD_BYTES)].decode("utf-8", "replace")

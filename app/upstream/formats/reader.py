@@ -16,6 +16,7 @@ MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 KEPT_OF_DOCUMENT = 64 * 1024
 
 _SPACE = b" \t\r\n"
+_LEAD = _SPACE + b"\xef\xbb\xbf"
 
 
 class AnswerReader:
@@ -109,16 +110,18 @@ class AnswerReader:
         if self._document is not None:
             self._keep(chunk)
             return chunk
-        first = chunk.lstrip(_SPACE + b"\xef\xbb\xbf")[:1]
-        if not first:
+        # Space and byte order mark in front mean nothing, also where they come in pieces.
+        body = chunk.lstrip(_LEAD)
+        if not body:
             return chunk
         # What the body begins with decides, not its content type: recorded answers carry streams as JSON.
-        if first in (b"{", b"["):
+        if body[:1] in (b"{", b"["):
             self._document = []
-            self._keep(chunk)
+            self._keep(body)
             return chunk
         self._splitter = SseSplitter(keep_raw=self._usage_added)
-        return self.feed(chunk)
+        out = self.feed(body)
+        return chunk if out is body else chunk[: len(chunk) - len(body)] + out
 
     def _keep(self, chunk: bytes) -> None:
         assert self._document is not None
