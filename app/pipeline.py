@@ -102,6 +102,7 @@ class Pipeline:
         key = caller_key or self._settings.provider_value(provider.key_setting)
         if not key:
             raise missing_provider_key(provider)
+        record.key_sent = key
         target = build_target(
             request,
             provider,

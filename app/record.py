@@ -18,6 +18,7 @@ from app.domain import (
     UsageSource,
 )
 from app.errors import ProviderBadResponse, ProviderReset, ProviderTimeout, ProviderUnreachable, UpstreamError
+from app.ledger.hiding import hide_in_row, hide_in_start, telling_parts
 from app.ledger.started import Started
 from app.metering.cost import cost_of
 from app.metering.settle import ENCODED, FREE, Settlement, settle
@@ -67,6 +68,8 @@ class Record:
         self.closed = False
         self.wire_format: str | None = None
         self.cost_picousd: int | None = None
+        self.key_sent: str | None = None
+        self._telling_parts: list[str] | None = None
         self._detail: RequestDetail | None = None
 
     def mark_sent(self) -> None:
@@ -78,6 +81,12 @@ class Record:
         if self._detail is None:
             self._detail = request_detail(self.wire_format, self.request.endpoint, self.request.body)
         return self._detail
+
+    def telling_parts(self) -> list[str]:
+        """What gives the keys of this request away: nothing of it is written down, whatever says it back."""
+        if self._telling_parts is None:
+            self._telling_parts = telling_parts({*self.request.provider_keys, self.key_sent})
+        return self._telling_parts
 
     @property
     def billable(self) -> bool:
@@ -150,6 +159,7 @@ def build_entry(record: Record, catalog: Catalog, *, whole: bool) -> LedgerEntry
     if record.first_byte_ns is not None:
         entry.ttfb_ms = (record.first_byte_ns - record.started_ns) // 1_000_000
     _add_tokens(entry, settlement.usage)
+    hide_in_row(entry, record.telling_parts())
     return entry
 
 
@@ -157,7 +167,7 @@ def bare_entry(record: Record) -> LedgerEntry:
     """The row of a request whose own row could not be made: who asked whom and how it ended, no usage and no cost."""
     request, detection, billable = record.request, record.detection, record.billable
     duration_ns = time.perf_counter_ns() - record.started_ns
-    return LedgerEntry(
+    entry = LedgerEntry(
         id=request.id,
         started_at_us=request.started_at_us,
         finished_at_us=request.started_at_us + duration_ns // 1000,
@@ -178,12 +188,14 @@ def bare_entry(record: Record) -> LedgerEntry:
         feature=request.feature,
         task=request.task,
     )
+    hide_in_row(entry, record.telling_parts())
+    return entry
 
 
 def started_of(record: Record) -> Started:
     """What is known before the request goes out."""
     request, detection, detail = record.request, record.detection, record.read_detail()
-    return Started(
+    started = Started(
         id=request.id,
         started_at_us=request.started_at_us,
         key=request.key.name,
@@ -198,6 +210,7 @@ def started_of(record: Record) -> Started:
         prompt_bytes=detail.prompt_bytes,
         used=detail.used,
     )
+    return hide_in_start(started, record.telling_parts())
 
 
 def interrupted_entry(started: Started, catalog: Catalog) -> LedgerEntry:

@@ -110,13 +110,19 @@ class Process:
 
 
 async def echoing(call: Call) -> None:
-    """A provider that says the caller's own secrets back, in body, header and error."""
+    """A provider that says the caller's own secrets back: in body, header and error, and as the names of things."""
     sent = call.seen.header("x-play-status") or "200"
     secret = call.seen.header("authorization") or call.seen.header("x-api-key") or call.seen.header("api-key") or ""
-    body = json.dumps({"error": {"message": f"bad key {secret}", "code": secret}}).encode()
-    await call.whole(
-        int(sent), body, ("content-type", "application/json"), ("x-secret", secret), ("set-cookie", secret)
-    )
+    secret = secret.removeprefix("Bearer ")
+    document = {
+        "model": secret,
+        "service_tier": secret,
+        "usage": {"prompt_tokens": 9, "completion_tokens": 5, secret: 1, "service_tier": secret, "model": secret[:20]},
+    }
+    if sent != "200":
+        document = {"error": {"message": f"bad key {secret}", "code": secret, "type": secret[-20:]}}
+    fields = (("content-type", "application/json"), ("x-request-id", secret), ("set-cookie", secret))
+    await call.whole(int(sent), json.dumps(document).encode(), *fields)
 
 
 @pytest.fixture(scope="module")
@@ -152,10 +158,15 @@ def send(running: Process) -> list[bytes]:
                 answers.append(
                     client.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}).content
                 )
-                client.post("/v1/chat/completions", json=body, headers=headers | provider.plays_as(echoing))
-                client.post(
-                    "/v1/files", json=body, headers=headers | provider.plays_as(echoing) | {"x-play-status": "401"}
-                )
+                for status in ("200", "401"):
+                    echo = headers | provider.plays_as(echoing) | {"x-play-status": status}
+                    for path in ("chat/completions", "messages", "responses", "embeddings", "files"):
+                        client.post(f"/v1/{path}", json=body, headers=echo)
+                # A caller who puts its key into the wrong field.
+                misplaced = {"model": key, "messages": []}
+                client.post("/v1/chat/completions", json=misplaced, headers=headers | {"x-lectr-feature": key})
+            boxed = {"authorization": f"Bearer {running.key}", "x-lectr-provider": name}
+            client.post("/v1/chat/completions", json=body, headers=boxed | provider.plays_as(echoing))
             # The box's own key, which the caller must never see either.
             answers.append(
                 client.post(
@@ -205,6 +216,7 @@ def test_no_canary_is_found_anywhere(running: Process) -> None:
     assert [secret for answer in answers for secret in found(answer, CANARIES)] == []
     shown = list(pages(running))
     assert len(shown) > 20
+    assert any(b'"response_model":"[key]"' in page for page in shown)
     assert [secret for page in shown for secret in found(page, [*CANARIES, ANSWER, ADMIN])] == []
     assert [seen for seen in running.provider.seen if seen.header("cookie")] == []
     for moment in ("running", "stopped"):

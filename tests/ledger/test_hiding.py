@@ -1,0 +1,54 @@
+"""No key is written down as the name of something."""
+
+import pytest
+
+from app.domain import LedgerEntry, Outcome
+from app.ledger.hiding import HIDDEN, hide_in_row, hide_in_start, telling_parts
+from app.ledger.started import Started
+
+KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
+LECTR = "lc_key_" + "a" * 32
+
+
+def row(**texts: str | None) -> LedgerEntry:
+    return LedgerEntry(
+        id="1", started_at_us=1, finished_at_us=2, key="plain", provider="openai", detected_by="exact",
+        endpoint="chat.completions", outcome=Outcome.OK, **texts,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+FIELDS = ("request_model", "response_model", "error_code", "service_tier", "feature", "task", "provider_request_id")
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("said", [KEY, KEY[:20], KEY[-20:], KEY[:-1], f"model {KEY} of yours", LECTR, "x" + LECTR])
+def test_no_field_keeps_a_key_or_a_part_of_one(field: str, said: str) -> None:
+    entry = row(**{field: said})
+    hide_in_row(entry, telling_parts((KEY, None)))
+    kept = getattr(entry, field)
+    assert HIDDEN in kept
+    assert not any(part in kept for part in (KEY[:20], KEY[-20:], KEY[10:30], "lc_key", "aaaaaaaa"))
+
+
+def test_usage_stays_json() -> None:
+    entry = row(usage_json=f'{{"{KEY}":1,"model":"{KEY}","prompt_tokens":9}}')
+    hide_in_row(entry, telling_parts((KEY,)))
+    assert entry.usage_json == '{"[key]":1,"model":"[key]","prompt_tokens":9}'
+
+
+@pytest.mark.parametrize("key", ["sk-x", "gpt-4o-mini", "", None, "gpt-4o-mini-2024-07-18-and-more"])
+def test_what_is_no_key_stays(key: str | None) -> None:
+    """Also with a key that is no provider's: a short one could be a part of any name."""
+    texts = dict.fromkeys(FIELDS, "gpt-4o-mini-2024-07") | {"usage_json": '{"prompt_tokens":9}', "task": None}
+    entry = row(**texts)
+    hide_in_row(entry, telling_parts((key,)))
+    assert {name: getattr(entry, name) for name in texts} == texts
+
+
+def test_the_note_before_the_request_keeps_none_either() -> None:
+    known = {"id": "1", "started_at_us": 1, "key": "plain", "endpoint": "messages"}
+    parts = telling_parts((KEY,))
+    hidden = hide_in_start(Started(**known, request_model=KEY, feature=LECTR, task="generation"), parts)  # type: ignore[arg-type]
+    assert (hidden.request_model, hidden.feature, hidden.task) == (HIDDEN, HIDDEN, "generation")
+    plain = Started(**known, request_model="gpt-4o")  # type: ignore[arg-type]
+    assert hide_in_start(plain, parts) is plain
