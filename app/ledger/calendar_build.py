@@ -15,10 +15,9 @@ from app.ledger.days import COMPLETE
 from app.ledger.facet_sums import LOW_BITS, stored_groups
 from app.ledger.histogram import BUCKETS, DURATION_BOUNDS_MS
 from app.ledger.rollup import NO_COST, Calendars, add_to_rollup, read_calendars
-from app.ledger.schema import UTC_CALENDAR
+from app.ledger.schema import NOT_BEGUN, UTC_CALENDAR
 from app.ledger.tables import TOKEN_COLUMNS, calendars, facet_sums, requests, rollup, rollup_carry
 
-NOT_BEGUN = 2**31 - 1
 SUM_TABLES = (rollup, rollup_carry, facet_sums)
 _HIGH, _LOW = sa.literal(2**LOW_BITS), sa.literal(2**LOW_BITS)
 

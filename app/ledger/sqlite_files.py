@@ -9,6 +9,9 @@ from pathlib import Path
 from app.errors import LedgerError
 from app.settings import Settings
 
+SIDE_SUFFIXES = ("-wal", "-shm")
+NO_FILE = (0, 0)
+
 
 def path_of(settings: Settings) -> Path:
     """The ledger's file: `lectr.db` in the data folder, or what a sqlite DATABASE_URL names. Raises LedgerError."""
@@ -39,6 +42,15 @@ def make_private_file(path: Path) -> None:
         with contextlib.suppress(FileNotFoundError, PermissionError):
             if file.stat().st_mode & 0o077:
                 file.chmod(0o600)
+
+
+def file_id(path: Path) -> tuple[int, int]:
+    """Device and inode of the file that stands there now; NO_FILE if there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return NO_FILE
+    return stat.st_dev, stat.st_ino
 
 
 class FileLock:

@@ -1,0 +1,51 @@
+"""Is a SQLite file damaged? An error of SQLite says so sometimes; only a check says so always."""
+
+import contextlib
+import sqlite3
+import threading
+from pathlib import Path
+
+BUSY_TIMEOUT_S = 5.0
+_DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """True if this error, or the one it was raised from, says that the file itself is broken."""
+    while error is not None:
+        code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
+        if code is not None and code & 0xFF in _DAMAGE_CODES:
+            return True
+        error = error.__cause__
+    return False
+
+
+def find_damage(
+    path: Path, *, within_s: float | None = None, thorough: bool = False, tables: bool = True
+) -> str | None:
+    """What is broken in the file, in SQLite's words; None if nothing is, or time is up before it was looked through.
+
+    Reads the whole file (0.2 s per 150 MB from memory, 3 s from a slow disk); `thorough` compares indexes with tables
+    too. With `tables`, a file that lost its tables is broken. Raises sqlite3.Error where it cannot be looked at.
+    """
+    with contextlib.closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)) as connection:
+        timer = None if within_s is None else threading.Timer(within_s, connection.interrupt)
+        if timer is not None:
+            timer.daemon = True
+            timer.start()
+        try:
+            connection.execute("PRAGMA query_only=ON")
+            found = connection.execute(f"PRAGMA {'integrity' if thorough else 'quick'}_check(1)").fetchone()
+            if found is None or found[0] != "ok":
+                return "no answer" if found is None else str(found[0])
+            there = connection.execute("SELECT name FROM sqlite_master WHERE name IN ('requests', 'keys')").fetchall()
+            return None if len(there) == 2 or not tables else "its tables are gone"
+        except sqlite3.Error as error:
+            if is_damage(error):
+                return str(error)
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                return None
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+                timer.join()

@@ -1,0 +1,109 @@
+"""Reads the requests that a damaged SQLite file still gives, newest first, around what cannot be read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from app.domain import LedgerEntry
+from app.ledger.clock import DAY_US, id_floor
+from app.ledger.rows import ENTRY_SELECT, entry_of
+from app.ledger.tables import details, groups, requests
+
+ROWS_AT_ONCE = 500
+FIRST_DAY = 18_262
+"""2020-01-01: no request of Lectr is older."""
+MAX_FAILURES = 10_000
+"""Then what is left is given up: a page near the root is gone, and no search finds what it led to."""
+HALVINGS = 6
+"""How finely a gap is searched for readable rows in its middle: a day down to 20 minutes."""
+
+# A row whose group or detail is not found in the damaged file must be counted, not passed over.
+_SELECT = sa.select(*ENTRY_SELECT.selected_columns).select_from(
+    requests.outerjoin(groups, groups.c.id == requests.c.group_id).outerjoin(
+        details, details.c.id == requests.c.detail_id
+    )
+)
+
+Span = tuple[int, int, int]
+"""First id, the end, and how often it may be halved yet."""
+
+
+class DamagedRows:
+    """The rows of one file. `gaps` counts spans of time that could not be read, and rows that make no sense."""
+
+    def __init__(self, path: Path) -> None:
+        self.gaps = 0
+        self._failures = 0
+        self._engine = sa.create_engine(
+            f"sqlite:///{path}",
+            poolclass=sa.StaticPool,
+            connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 5},
+        )
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._engine.dispose()
+
+    def chunks(self, now_us: int) -> Iterator[list[LedgerEntry]]:
+        """At most 500 rows at a time; each `next` may be called from another thread. Never raises for damage."""
+        for day in range(now_us // DAY_US + 1, FIRST_DAY - 1, -1):
+            spans: list[Span] = [(_number(id_floor(day * DAY_US)), _number(id_floor((day + 1) * DAY_US)), HALVINGS)]
+            while spans:
+                first, end, halvings = spans.pop()
+                for descending in (False, True):
+                    whole = False
+                    while not whole and self._failures < MAX_FAILURES:
+                        rows, failed = self._fetch(first, end, descending=descending)
+                        if rows:
+                            yield self._entries(rows)
+                            at = _number(bytes(rows[-1][0]))
+                            first, end = (first, at) if descending else (at + 1, end)
+                        if failed:
+                            break
+                        whole = len(rows) < ROWS_AT_ONCE
+                    if whole:
+                        break
+                else:
+                    spans += self._halves(first, end, halvings)
+            if self._failures >= MAX_FAILURES:
+                return
+
+    def _halves(self, first: int, end: int, halvings: int) -> list[Span]:
+        """What lies between the last rows that could be read from either side."""
+        if not halvings or end - first < 2:
+            self.gaps += 1
+            return []
+        middle = (first + end) // 2
+        return [(first, middle, halvings - 1), (middle, end, halvings - 1)]
+
+    def _fetch(self, first: int, end: int, *, descending: bool) -> tuple[list[Any], bool]:
+        """The next rows from one side, and whether damage was met behind them."""
+        query = _SELECT.where(requests.c.id >= first.to_bytes(16), requests.c.id < end.to_bytes(16))
+        order = requests.c.id.desc() if descending else requests.c.id
+        rows: list[Any] = []
+        try:
+            with self._engine.connect() as connection:
+                found = connection.execute(query.order_by(order).limit(ROWS_AT_ONCE))
+                while (row := found.fetchone()) is not None:
+                    rows.append(row)
+        except exc.SQLAlchemyError:
+            self._failures += 1
+            return rows, True
+        return rows, False
+
+    def _entries(self, rows: list[Any]) -> list[LedgerEntry]:
+        entries = []
+        for row in rows:
+            try:
+                entries.append(entry_of(row))
+            except Exception:
+                # Bytes that were changed can spell anything.
+                self.gaps += 1
+        return entries
+
+
+def _number(id: bytes) -> int:
+    return int.from_bytes(id)
