@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from app.catalog.catalog import CatalogHolder
+from app.catalog.catalog import Catalog, CatalogHolder
+from app.catalog.schema import Override
 from app.counters import Counters
 from app.ledger.database import Database
 from app.ledger.keys import KeyStore
@@ -51,6 +52,8 @@ class Services(msgspec.Struct, kw_only=True):
     """Advice on the recorded traffic, and what was decided about it."""
     reprice: Callable[[datetime | None, bool, bool], Awaitable[RepriceReport]]
     """(since, all rows and not only the unpriced, dry run)."""
+    reprice_override: Callable[[Override, Catalog, bool], Awaitable[RepriceReport]]
+    """(a price of the team's, a catalog that has it, dry run): only what this price prices, since its first day."""
     backup: Callable[[Path | None], Awaitable[Path]]
     """Make a consistent copy; None = into the data folder's `backups`."""
     refresh_catalog: Callable[[], Awaitable[None]]

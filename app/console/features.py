@@ -21,6 +21,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
     row: Any
     url: str
+    failed_url: str
     untagged: bool
     width: float
     p50_ms: float | None
@@ -35,7 +36,7 @@ class FeaturesView(msgspec.Struct, frozen=True, kw_only=True):
     tasks: list[Group]
     total: Any
     untagged: Any
-    base_url: str
+    rebuilding: bool
 
 
 @get("/features")
@@ -55,7 +56,7 @@ async def show_features(page: NamedDependency[Page]) -> Response[bytes]:
         tasks=_groups(by_task.rows, "task", requests_query),
         total=by_feature.total,
         untagged=next((row for row in by_feature.rows if row.group == UNTAGGED), None),
-        base_url=page.base_url(),
+        rebuilding=by_feature.zone != page.zone,
     )
     return await page.answer("features.html", view, title="Features", block="results")
 
@@ -66,6 +67,7 @@ def _groups(rows: list[Any], name: str, query: Query) -> list[Group]:
         Group(
             row=row,
             url=query.url(**{name: row.group}),
+            failed_url=query.url(**{name: row.group, "failed": "true"}),
             untagged=row.group == UNTAGGED,
             width=round(100 * row.cost_picousd / whole, 1),
             p50_ms=reports.quantile(row.duration_histogram, 0.5),

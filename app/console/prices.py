@@ -17,12 +17,19 @@ _MAX_RATE = Decimal(1_000_000)
 
 @post("/settings/overrides")
 async def add_override(page: NamedDependency[Page]) -> Response[bytes]:
-    """Add an alias or a price. The catalog judges it first, so that nothing bad is ever stored."""
+    """Add an alias or a price, or with `do=preview` only say what a price would change of past requests.
+
+    The catalog judges it first, so that nothing bad is ever stored. With `do=reprice` past requests change at once.
+    """
     form = await page.form()
     try:
         wanted = _override(form)
-        page.services.catalog.current.with_overrides([*await page.services.team.list_overrides(), wanted])
-        await page.services.team.add_override(
+        present = await page.services.team.list_overrides()
+        catalog = page.services.catalog.current.with_overrides([*present, wanted])
+        if form.get("do") == "preview" and wanted.kind == "price":
+            report = await page.services.reprice_override(wanted, catalog, True)
+            return await answer_settings(page, Result(section="prices", given=form, preview=report))
+        added = await page.services.team.add_override(
             wanted.kind,
             wanted.provider,
             wanted.model,
@@ -31,9 +38,12 @@ async def add_override(page: NamedDependency[Page]) -> Response[bytes]:
             starts=wanted.starts,
             note=wanted.note,
         )
+        await page.services.refresh_catalog()
+        if form.get("do") == "reprice" and wanted.kind == "price":
+            report = await page.services.reprice_override(added, page.services.catalog.current, False)
+            return await answer_settings(page, Result(section="prices", preview=report))
     except LectrError as error:
         return await answer_settings(page, Result(section="prices", problem=str(error), given=form))
-    await page.services.refresh_catalog()
     return render.redirect("/settings?done=override-added#prices")
 
 

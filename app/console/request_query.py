@@ -10,12 +10,13 @@ from app.ledger.filters import RequestFilter, status_condition
 
 DIMENSIONS = ("provider", "model", "feature", "task", "key", "status", "priced", "streamed")
 """The facets, in the order they are shown."""
-FILTERS = (*DIMENSIONS, "outcome", "endpoint")
+FILTERS = (*DIMENSIONS, "outcome", "endpoint", "failed")
 PARAMETERS = ("q", "range", "since", "until", *FILTERS, "sort", "dir", "live", "after")
 RANGES = {"today": ("Today", 1), "7d": ("7 days", 7), "30d": ("30 days", 30), "90d": ("90 days", 90)}
 DEFAULT_RANGE = "7d"
 SORTS = ("time", "cost", "duration")
 _FLAGS = {"true": True, "false": False}
+_FLAG_NAMES = ("priced", "streamed", "failed")
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -44,7 +45,7 @@ def understand(query: Query, now_us: int, zone: str) -> Asked:
     problems: list[str] = []
     span = _span(values, times.today(now_us, zone), problems)
     flags: dict[str, bool | None] = {}
-    for name in ("priced", "streamed"):
+    for name in _FLAG_NAMES:
         flags[name] = _FLAGS.get(values.get(name, ""))
         if name in values and flags[name] is None:
             problems.append(f"{name} is true or false.")
@@ -59,7 +60,7 @@ def understand(query: Query, now_us: int, zone: str) -> Asked:
     if sort not in SORTS:
         problems.append("Sort by time, cost or duration.")
         sort = "time"
-    names = [name for name in FILTERS if name not in ("priced", "streamed", "status")]
+    names = [name for name in FILTERS if name not in (*_FLAG_NAMES, "status")]
     return Asked(
         query=query,
         filter=RequestFilter(
@@ -67,6 +68,7 @@ def understand(query: Query, now_us: int, zone: str) -> Asked:
             status=status,
             priced=flags["priced"],
             streamed=flags["streamed"],
+            failed=flags["failed"],
             since_us=times.day_starts_us(span.since, zone) if span.since else None,
             until_us=times.day_starts_us(span.until, zone) if span.until else None,
             search=values.get("q"),

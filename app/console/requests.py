@@ -21,6 +21,8 @@ _VALUES = {
     ("priced", "false"): "no price",
     ("streamed", "true"): "streamed",
     ("streamed", "false"): "in one piece",
+    ("failed", "true"): "failed",
+    ("failed", "false"): "not failed",
 }
 _FILES = ("CSV", "NDJSON", "JSON")
 _NO_ORDER = dict.fromkeys(("sort", "dir", "live", "after"))
@@ -71,7 +73,8 @@ class RequestsView(msgspec.Struct, frozen=True, kw_only=True):
     ranges: list[Link]
     files: list[Link]
     problem: str | None
-    any_rows: bool
+    rebuilding: bool
+    """True while the days of a new reporting zone are being summed: sums and bars are UTC's."""
 
 
 @get("/requests")
@@ -110,7 +113,7 @@ async def list_requests(page: NamedDependency[Page]) -> Response[bytes]:
         ranges=range_links(query.without("after")),
         files=[Link(kind, query.url(f"/requests.{kind.lower()}", **_NO_ORDER)) for kind in _FILES],
         problem=problem,
-        any_rows=bool(found.entries) or not query.values,
+        rebuilding=usage.zone != page.zone,
     )
     return await page.answer("requests.html", view, title="Requests", block="results")
 

@@ -21,7 +21,7 @@ _DONE = {
     "user-added": "The user can sign in now.",
     "user-deleted": "The user is deleted, and signed out everywhere.",
     "password": "The password is changed. All sessions of that user have ended.",
-    "override-added": "The override is in force for requests from now on. Past ones change with a reprice.",
+    "override-added": "The override is in force for requests from now on. Past ones change with a reprice only.",
     "override-deleted": "The override is gone. Past requests change with a reprice.",
     "zone": "The reporting zone is changed, and all days are summed anew.",
     "retention": "The retention is changed.",
@@ -63,6 +63,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     link: Created | None = None
     doctor: DoctorReport | None = None
     reprice: RepriceReport | None = None
+    preview: RepriceReport | None = None
+    """What a price of the team's would change of past requests, or has changed."""
     backup: str | None = None
 
 

@@ -11,7 +11,7 @@ from app.ledger.tables import PRICED, UNPRICED, groups
 
 UNTAGGED = "untagged"
 FACETS = ("provider", "model", "feature", "task", "key", "status", "priced", "streamed")
-GROUP_FIELDS = (*FACETS, "outcome", "endpoint")
+GROUP_FIELDS = (*FACETS, "outcome", "endpoint", "failed")
 
 
 class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +19,7 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     `model` is the model asked for, `feature` and `task` take `untagged` for none, `status` a code, a class such as
     `4xx`, or `none` where no status was sent. `priced` True: billable with a cost, False: billable without.
+    `failed` True: those that reports count as errors.
     `since_us` is inclusive, `until_us` exclusive, both in whole milliseconds. `search` is the beginning of a model,
     feature, task or key in any case, or a whole request id, which is then found at any time.
     """
@@ -33,6 +34,7 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str | None = None
     priced: bool | None = None
     streamed: bool | None = None
+    failed: bool | None = None
     since_us: int | None = None
     until_us: int | None = None
     search: str | None = None
@@ -93,8 +95,8 @@ def condition_on(f: RequestFilter, name: str) -> Any:
         return status_condition(value)
     if name == "priced":
         return groups.c.priced == (PRICED if value else UNPRICED)
-    if name == "streamed":
-        return groups.c.streamed == int(value)
+    if name in ("streamed", "failed"):
+        return groups.c[name] == int(value)
     if value == UNTAGGED and name in ("feature", "task"):
         return groups.c[name].is_(None)
     return groups.c[name] == storable(value, 200)

@@ -1,5 +1,6 @@
 """Every question the console and the API ask of the ledger, in one place to import from."""
 
+from app.ledger.cost_by_day import cost_by_day
 from app.ledger.facets import facets
 from app.ledger.filters import UNTAGGED, RequestFilter
 from app.ledger.histogram import DURATION_BOUNDS_MS, quantile
@@ -11,7 +12,7 @@ from app.ledger.request_lists import (
     neighbours,
     stream_requests,
 )
-from app.ledger.usage_report import GROUPINGS, Latency, UsageReport, UsageRow, latency, usage_by
+from app.ledger.usage_report import GROUPINGS, Latency, UsageReport, UsageRow, latency, total_of, usage_by
 
 __all__ = [
     "DURATION_BOUNDS_MS",
@@ -22,6 +23,7 @@ __all__ = [
     "RequestPage",
     "UsageReport",
     "UsageRow",
+    "cost_by_day",
     "count_requests",
     "facets",
     "get_request",
@@ -30,5 +32,6 @@ __all__ = [
     "neighbours",
     "quantile",
     "stream_requests",
+    "total_of",
     "usage_by",
 ]

@@ -30,10 +30,10 @@ class Repriced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def rows_to_reprice(
-    database: Database, *, everything: bool = False, since_us: int | None = None
+    database: Database, *, everything: bool = False, since_us: int | None = None, provider: str | None = None
 ) -> AsyncIterator[list[LedgerEntry]]:
     """Billable rows that have no cost, or with `everything` all billable ones, newest first, in lists."""
-    f = RequestFilter(since_us=since_us, priced=None if everything else False)
+    f = RequestFilter(since_us=since_us, priced=None if everything else False, provider=provider)
     async for entries in stream_requests(database, f):
         yield [entry for entry in entries if entry.billable]
 

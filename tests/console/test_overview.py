@@ -58,7 +58,7 @@ def test_features_share_the_cost_out_and_name_the_header_that_mends_the_rest(sta
     for name in ("search", "support-bot"):
         spent = sum(entry.cost_picousd or 0 for entry in stage.entries if entry.feature == name)
         assert shown[name].one("data").attributes["value"] == str(spent)
-        assert shown[name].one("a").attributes["href"] == f"/requests?range=all&feature={name}"
+        assert shown[name].one("th").one("a").attributes["href"] == f"/requests?range=all&feature={name}"
     untagged = sum(entry.feature is None for entry in stage.entries)
     note = page.one("div", class_="note").text
     assert note.startswith(f"{figures.share(untagged, len(stage.entries))} of the requests name no feature.")

@@ -1,11 +1,14 @@
 import re
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 
 import pytest
 
+from app.console.figures import money
 from app.console.providers import checked_endpoint
 from app.errors import ConflictError
 from tests.console.html import Element, parse
-from tests.console.stage import PASSWORD, Stage, Visit
+from tests.console.stage import NOW_US, PASSWORD, Stage, Visit, running
 
 
 def section(visit: Visit, name: str) -> Element:
@@ -192,3 +195,52 @@ def test_a_viewer_sees_the_settings_without_what_changes_them(viewer: Visit) -> 
     actions = {form.attributes["action"] for form in page.all("form") if form.attributes.get("method") == "post"}
     assert actions == {"/theme", "/sign-out", "/settings/azure", "/settings/password"}
     assert not page.one("section", id="providers").all("button")
+
+
+def test_a_new_price_says_what_it_would_change_of_past_requests_priced_or_not_and_then_changes_it(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path, requests=300) as stage:
+        visit = stage.visit()
+        first = datetime.fromtimestamp(NOW_US / 1e6, UTC).date() - timedelta(days=20)
+        since_us = int(datetime.combine(first, time.min, UTC).timestamp()) * 1_000_000
+        minis = [
+            entry
+            for entry in stage.entries
+            if entry.request_model == "gpt-4o-mini" and entry.billable and entry.started_at_us >= since_us
+        ]
+        unpriced = [entry for entry in stage.entries if entry.request_model == "o9-preview" and entry.billable]
+        assert minis
+        assert unpriced
+        before = sum(entry.cost_picousd or 0 for entry in minis)
+        # As the answers name it: a price of that name wins over that of the name that was asked for.
+        price = {
+            "kind": "price",
+            "provider": "openai",
+            "model": "gpt-4o-mini-2024-07-18",
+            "starts": first.isoformat(),
+            "input_mtok": "1000",
+            "output_mtok": "1000",
+            "cache_read_mtok": "1000",
+        }
+        tokens = sum(
+            (entry.input_tokens or 0) + (entry.output_tokens or 0) + (entry.cache_read_input_tokens or 0)
+            for entry in minis
+        )
+        after = tokens * 10**9
+        words = f"{len(minis)} past requests since {first} would cost {money(after)} instead of {money(before)}."
+        shown = parse(visit.submit("/settings/overrides", {**price, "do": "preview"}).text)
+        assert words in shown.one("section", id="prices").text
+        assert visit.get("/settings").text.count("gpt-4o-mini-2024-07-18") == 0, "a look stores nothing"
+        whole = parse(visit.get("/requests?range=all&model=gpt-4o-mini").text).all("data")[0].attributes["value"]
+        done = parse(visit.submit("/settings/overrides", {**price, "do": "reprice"}).text)
+        assert f"{len(minis)} past requests now cost {money(after)}" in done.one("section", id="prices").text
+        now = parse(visit.get("/requests?range=all&model=gpt-4o-mini").text).all("data")[0].attributes["value"]
+        assert int(now) - int(whole) == after - before
+        # And where no price was listed before.
+        preview = {"kind": "price", "provider": "openai", "model": "o9-preview", "input_mtok": "1", "do": "preview"}
+        shown = parse(visit.submit("/settings/overrides", {**preview, "output_mtok": "1"}).text)
+        assert f"{len(unpriced)} past requests would cost" in shown.one("section", id="prices").text
+        preview["model"] = "nobody-asks-for-this"
+        shown = parse(visit.submit("/settings/overrides", preview).text)
+        assert "No past request would cost anything else" in shown.one("section", id="prices").text

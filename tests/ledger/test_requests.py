@@ -2,21 +2,22 @@
 
 import random
 from collections.abc import AsyncIterator, Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from app.domain import LedgerEntry
+from app.domain import LedgerEntry, Outcome
 from app.errors import NotFoundError
 from app.ledger import time_order, value_order
-from app.ledger.clock import DAY_US
+from app.ledger.clock import DAY_US, day_text
 from app.ledger.database import Database, open_database
 from app.ledger.insert import insert_many
 from app.ledger.reports import (
     RequestFilter,
+    cost_by_day,
     count_requests,
     facets,
     get_request,
@@ -29,7 +30,7 @@ from app.ledger.reports import (
 from app.settings import Settings
 from tests.ledger.builders import T0, entry, realistic
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.any_database]
 
 DAYS = 12
 COUNT = 3000
@@ -39,6 +40,7 @@ ROWS = [realistic(T0 + number * DAYS * DAY_US // COUNT, RNG) for number in range
 ROWS += [entry(T0 + number * 100_000_000, feature="early", duration_ms=number) for number in range(300)]
 ROWS += [entry(T0 + (DAYS - 1) * DAY_US + number * 1_000_000, feature="late") for number in range(300)]
 ROWS += [entry(T0 + 5 * DAY_US, feature="a%_b\\c", cost_picousd=10**13, status=None, key="Ä")]
+ROWS += [entry(T0 + 6 * DAY_US, request_model=None, provider=None, outcome=Outcome.REJECTED, status=400)]
 ROWS.sort(key=lambda row: row.id)
 
 FILTERS: dict[str, tuple[RequestFilter, Callable[[LedgerEntry], Any]]] = {
@@ -54,6 +56,10 @@ FILTERS: dict[str, tuple[RequestFilter, Callable[[LedgerEntry], Any]]] = {
     "code": (RequestFilter(status="429"), lambda row: row.status == 429),
     "no status": (RequestFilter(status="none"), lambda row: row.status is None),
     "outcome": (RequestFilter(outcome="provider_error"), lambda row: row.outcome == "provider_error"),
+    "failed": (
+        RequestFilter(failed=True),
+        lambda row: row.outcome != "ok" or row.status is None or row.status >= 400,
+    ),
     "endpoint": (RequestFilter(endpoint="responses"), lambda row: row.endpoint == "responses"),
     "unpriced": (RequestFilter(priced=False), lambda row: row.billable and row.cost_picousd is None),
     "priced streams": (
@@ -171,7 +177,8 @@ async def test_usage_per_group_is_the_sum_of_its_rows(filled: Database, by: str,
     ]
     sums: dict[str, list[int]] = {}
     for row in rows:
-        into = sums.setdefault(getattr(row, fields.get(by, by)) or "untagged", [0, 0, 0, 0])
+        absent = "untagged" if by in ("feature", "task") else "none"
+        into = sums.setdefault(getattr(row, fields.get(by, by)) or absent, [0, 0, 0, 0])
         failed = row.status is None or row.status >= 400 or row.outcome != "ok"
         for index, more in enumerate((1, row.cost_picousd or 0, row.output_tokens or 0, int(failed))):
             into[index] += more
@@ -250,3 +257,23 @@ async def test_no_text_reaches_the_database_as_sql(filled: Database, text: str) 
 async def test_an_id_that_is_none_is_not_found(filled: Database, id: str) -> None:
     with pytest.raises(NotFoundError):
         await get_request(filled, id)
+
+
+async def test_the_cost_of_several_models_by_day_is_that_of_each_alone(filled: Database) -> None:
+    since, until = date(1970, 1, 1), date(2100, 1, 1)
+    models = [row.group for row in (await usage_by(filled, "model")).rows]
+    assert "none" in models, "requests that name no model are one of them"
+    found = await cost_by_day(filled, models, since=since, until=until)
+    assert list(found) == models
+    for model in models:
+        wanted = None if model == "none" else model
+        costs: dict[str, int] = {}
+        for row in ROWS:
+            if row.request_model == wanted and row.cost_picousd:
+                day = day_text(row.started_at_us // DAY_US)
+                costs[day] = costs.get(day, 0) + row.cost_picousd
+        assert found[model] == costs
+    days = sorted(day for costs in found.values() for day in costs)
+    middle = date.fromisoformat(days[len(days) // 2])
+    some = await cost_by_day(filled, models[:2], since=middle, until=middle + timedelta(days=1))
+    assert {day for costs in some.values() for day in costs} <= {middle.isoformat()}
