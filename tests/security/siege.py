@@ -163,9 +163,9 @@ def lay(siege: Siege, share: float) -> None:
     siege.attack("console", islice(strangers(), count["console"]), quiet_s=2.0)
 
 
-def start(folder: Path, provider: Provider) -> "tuple[subprocess.Popen[str], int, str]":
+def start(folder: Path, address: str) -> "tuple[subprocess.Popen[str], int, str]":
     """A Lectr process, its port and a key."""
-    urls = base_urls(provider.address)
+    urls = base_urls(address)
     environment = {
         "PATH": os.environ["PATH"],
         "LECTR_DATA_DIR": str(folder / "data"),
@@ -227,7 +227,7 @@ def run(share: float) -> list[str]:
     """The whole siege; returns what does not hold."""
     with tempfile.TemporaryDirectory() as name, running_provider() as provider:
         folder, provider.default = Path(name), plain
-        process, port, key = start(folder, provider)
+        process, port, key = start(folder, provider.address)
         try:
             siege = Siege(port, key, provider)
             lay(siege, share)

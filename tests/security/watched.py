@@ -28,7 +28,9 @@ async def _beat(report: Path) -> None:
         worst, stalls = max(worst, took), stalls + (took > 0.1)
         if time.monotonic() - told > 1.0:
             told = time.monotonic()
-            text = json.dumps({"worst_s": round(worst, 4), "stalls": stalls, "beats": beats})
+            text = json.dumps(
+                {"worst_s": round(worst, 4), "stalls": stalls, "beats": beats, "tasks": len(asyncio.all_tasks())}
+            )
             report.with_suffix(".new").write_text(text)
             report.with_suffix(".new").replace(report)
 
