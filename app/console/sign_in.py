@@ -80,15 +80,12 @@ async def submit(
     name, password = (str(form.get(field, ""))[:_MAX_PASSWORD_CHARACTERS] for field in ("name", "password"))
     view = SignInView(next=local_path(str(form.get("next", "/"))), name=name.strip())
     address = caller.address(request, services.settings)
-    if wait := limit.admit(address, view.name, services.clock()):
-        problem = f"Too many tries. Wait {wait} seconds, then try again."
-        answer = await _page(request, services, msgspec.structs.replace(view, problem=problem), status=429)
-        answer.headers["retry-after"] = str(wait)
-        return answer
+    if wait := await limit.admit(services.database, address, view.name, services.clock()):
+        return await _too_many(request, services, view, wait)
     user = await services.users.check(view.name, password)
     if user is None:
         return await _page(request, services, msgspec.structs.replace(view, problem=_WRONG), status=401)
-    limit.forget(address, view.name)
+    await limit.forget(services.database, address, view.name)
     return await _begin(request, services, user, view.next)
 
 
@@ -105,8 +102,8 @@ async def redeem(
     """Use the link up and sign its person in."""
     await require_own_form(request, services, _visit(request))
     address = caller.address(request, services.settings)
-    if limit.admit(address, f"link from {address}", services.clock()):
-        return await _page(request, services, SignInView(problem="Too many tries. Wait a minute."), status=429)
+    if wait := await limit.admit(services.database, address, None, services.clock()):
+        return await _too_many(request, services, SignInView(), wait)
     user = await services.users.redeem_link(token)
     if user is None:
         return await _page(request, services, SignInView(problem=_LINK_GONE), status=401)
@@ -125,6 +122,13 @@ async def sign_out(
         await services.sessions.end(visitor.token)
     answer = render.redirect("/sign-in")
     set_session(answer, request, services.settings, None)
+    return answer
+
+
+async def _too_many(request: AnyRequest, services: Services, view: SignInView, wait_s: int) -> Response[bytes]:
+    problem = f"Too many tries. Wait {wait_s} seconds, then try again."
+    answer = await _page(request, services, msgspec.structs.replace(view, problem=problem), status=429)
+    answer.headers["retry-after"] = str(wait_s)
     return answer
 
 

@@ -1,43 +1,53 @@
-"""How often a sign-in may be tried: per address and per name, in this process's memory only."""
+"""How often a sign-in may be tried: per name for all processes, per address in this process's memory only.
+
+The name is what a password is guessed for, so its limit holds however many processes serve. An address is never written
+down; with several processes each allows its share.
+"""
 
 from collections import OrderedDict, deque
 
-_WINDOW_US = 60_000_000
+from app.ledger.database import Database
+from app.ledger.sign_in_tries import SignInTries
+
+_SECOND_US = 1_000_000
+_WINDOW_US = 60 * _SECOND_US
 _MAX_PER_NAME = 10
 _MAX_PER_ADDRESS = 20
 _MAX_REMEMBERED = 10_000
 
 
 class SignInLimit:
-    """Counts the failed tries of the last minute. A success forgets those of its name and address."""
+    """Counts the tries of the last minute. A success forgets those of its name and address."""
 
     def __init__(self) -> None:
-        self._tries: OrderedDict[tuple[str, str], deque[int]] = OrderedDict()
+        self._addresses: OrderedDict[str, deque[int]] = OrderedDict()
 
-    def admit(self, address: str, name: str, now: int) -> int:
-        """Count one try at `now` (microseconds). Returns 0 if it may go on, else the seconds to wait."""
-        keys = ((("address", address), _MAX_PER_ADDRESS), (("name", name.casefold()), _MAX_PER_NAME))
-        waits = [self._wait(key, most, now) for key, most in keys]
-        if wait := max(waits):
-            return wait
-        for key, _ in keys:
-            self._tries.setdefault(key, deque()).append(now)
-            self._tries.move_to_end(key)
-        while len(self._tries) > _MAX_REMEMBERED:
-            self._tries.popitem(last=False)
+    async def admit(self, database: Database, address: str, name: str | None, now_us: int) -> int:
+        """Count one try. Returns 0 if it may go on, else the seconds to wait. `name` None: a one-time link."""
+        wait = self._wait(address, now_us)
+        if not wait and name is not None:
+            wait = await _names(database).admit(name, now_us)
+        if wait:
+            return -(-wait // _SECOND_US)
+        self._addresses.setdefault(address, deque()).append(now_us)
+        self._addresses.move_to_end(address)
+        while len(self._addresses) > _MAX_REMEMBERED:
+            self._addresses.popitem(last=False)
         return 0
 
-    def forget(self, address: str, name: str) -> None:
+    async def forget(self, database: Database, address: str, name: str) -> None:
         """A right password came: nothing is held against this name and address."""
-        self._tries.pop(("address", address), None)
-        self._tries.pop(("name", name.casefold()), None)
+        self._addresses.pop(address, None)
+        await _names(database).forget(name)
 
-    def _wait(self, key: tuple[str, str], most: int, now: int) -> int:
-        tries = self._tries.get(key)
+    def _wait(self, address: str, now_us: int) -> int:
+        tries = self._addresses.get(address)
         if tries is None:
             return 0
-        while tries and tries[0] <= now - _WINDOW_US:
+        while tries and tries[0] <= now_us - _WINDOW_US:
             tries.popleft()
-        if len(tries) < most:
-            return 0
-        return max(1, -(-(tries[0] + _WINDOW_US - now) // 1_000_000))
+        return 0 if len(tries) < _MAX_PER_ADDRESS else max(1, tries[0] + _WINDOW_US - now_us)
+
+
+def _names(database: Database) -> SignInTries:
+    return SignInTries(database, _WINDOW_US, _MAX_PER_NAME)

@@ -104,10 +104,26 @@ async def _furnish(settings: Settings, requests: int) -> list[LedgerEntry]:
 @contextmanager
 def running(folder: Path, *, requests: int = 900, port: int = 0, **changed: object) -> Iterator[Stage]:
     """Serve a furnished Lectr from `folder` until the block ends; with `demo=True` it holds the demo's traffic."""
-    settings = Settings(data_dir=folder, secret="s" * 32, admin_token="t" * 32, **changed)  # type: ignore[arg-type]
+    settings = _settings(folder, changed)
     with ThreadPoolExecutor(1) as thread_of_its_own:  # playwright's sync API keeps a loop running in this one
         entries = thread_of_its_own.submit(asyncio.run, _furnish(settings, requests)).result()
-    app = create_app(settings)
+    with serving(folder, port=port, **changed) as url:
+        stage = Stage(url, entries)
+        try:
+            yield stage
+        finally:
+            for client in stage.clients:
+                client.close()
+
+
+def _settings(folder: Path, changed: dict[str, object]) -> Settings:
+    return Settings(data_dir=folder, secret="s" * 32, admin_token="t" * 32, **changed)  # type: ignore[arg-type]
+
+
+@contextmanager
+def serving(folder: Path, *, port: int = 0, **changed: object) -> Iterator[str]:
+    """Serve what lies in `folder` until the block ends; yields the address. Twice at once is as two processes are."""
+    app = create_app(_settings(folder, changed))
     listener = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False, lifespan="on"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -116,12 +132,9 @@ def running(folder: Path, *, requests: int = 900, port: int = 0, **changed: obje
     while not server.started and thread.is_alive() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert server.started, "the server did not start"
-    stage = Stage(f"http://127.0.0.1:{listener.getsockname()[1]}", entries)
     try:
-        yield stage
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        for client in stage.clients:
-            client.close()
         server.should_exit = True
         thread.join(10)
         listener.close()

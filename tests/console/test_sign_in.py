@@ -8,7 +8,7 @@ from app.ledger.database import open_database
 from app.ledger.users import UserStore
 from app.settings import Settings
 from tests.console.html import parse
-from tests.console.stage import PASSWORD, Stage, running
+from tests.console.stage import PASSWORD, Stage, running, serving
 
 
 def link_token(folder: Path, name: str) -> str:
@@ -64,6 +64,26 @@ def test_the_eleventh_try_on_a_name_waits_and_a_right_one_clears_the_count(fresh
     answer = visit.submit("/sign-in", {"name": "admin", "password": PASSWORD}, page="/sign-in")
     assert answer.status_code == 429
     assert 1 <= int(answer.headers["retry-after"]) <= 60
+
+
+def test_a_name_has_its_tries_whichever_process_is_asked(tmp_path: Path) -> None:
+    with running(tmp_path, requests=0) as first, serving(tmp_path) as url:
+        second = Stage(url, [], first.clients)
+        for number in range(10):
+            visit = (first, second)[number % 2].visit(None)
+            assert visit.submit("/sign-in", {"name": "viewer", "password": "no"}, page="/sign-in").status_code == 401
+        for stage in (first, second):
+            answer = stage.visit(None).submit("/sign-in", {"name": "viewer", "password": "no"}, page="/sign-in")
+            assert answer.status_code == 429
+
+
+def test_an_address_has_its_tries_too_whatever_names_it_gives(fresh: Stage) -> None:
+    visit = fresh.visit(None)
+    for number in range(20):
+        fields = {"name": f"nobody-{number}", "password": "no"}
+        assert visit.submit("/sign-in", fields, page="/sign-in").status_code == 401
+    answer = visit.submit("/sign-in", {"name": "nobody", "password": "no"}, page="/sign-in")
+    assert answer.status_code == 429
 
 
 def test_the_session_has_a_new_id_that_the_browser_did_not_bring(fresh: Stage) -> None:
