@@ -67,7 +67,7 @@ def target_view(verdict: Verdict) -> TargetView:
 
 
 def _retirement(found: Retirement | None) -> RetirementView | None:
-    if found is None:
+    if found is None or not found.soon:
         return None
     sums = None if found.saving is None else saving_view(found.saving)
     return RetirementView(found.ends, found.replacement, found.named_by, sums, found.lacks)

@@ -100,7 +100,7 @@ def _advice_lines(advice: Advice, policy: Mapping[str, Any]) -> list[str]:
         lines += [f"    {reason}" for reason in (sure.missing if sure else ())]
         lines += [f"    {FLAGS.get(flag, flag)}" for flag in chosen.flags]
         lines.append(f"    {change_line(group, chosen.target)}")
-    if advice.retirement is not None:
+    if advice.retirement is not None and advice.retirement.soon:
         lines.append(f"    {_ending(advice)}")
     return lines + [f"    not {verdict.target.id}: {'; '.join(verdict.why_not)}" for verdict in advice.rejected]
 

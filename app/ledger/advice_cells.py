@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from app.ledger.advice_tables import advice_cells, advice_days
 from app.ledger.clock import DAY_US, id_floor
 from app.ledger.database import Database
-from app.ledger.dialects import positional
+from app.ledger.dialects import RowInsert
 from app.ledger.facet_sums import LOW_BITS, LOW_MASK
 from app.ledger.filters import RequestFilter
 from app.ledger.schema import UTC_CALENDAR
@@ -36,14 +36,18 @@ def size_of(thresholds: Sequence[int], input_tokens: int) -> int:
     return bisect_left(thresholds, input_tokens)
 
 
-async def refresh_cells(database: Database, first: int, last: int, thresholds: Sequence[int]) -> None:
-    """Bring the cells of the days `first` to `last` (numbers, both included) up to date. Raises LedgerError."""
+async def refresh_cells(database: Database, first: int, last: int, thresholds: Sequence[int]) -> dict[int, str]:
+    """Bring the cells of the days `first` to `last` (numbers, both included) up to date. Raises LedgerError.
+
+    Returns a stamp for each day that has requests: while it is the same, so are they.
+    """
     current, kept = await database.read(lambda connection: _stamps(connection, first, last, thresholds))
     for day in sorted(current.keys() | kept.keys()):
         if current.get(day) == kept.get(day):
             continue
         rows = await read_in_thread(database, partial(_summed, day=day, thresholds=thresholds))
         await database.write(partial(_store, day=day, rows=rows, stamp=current.get(day)))
+    return current
 
 
 def _stamps(
@@ -111,6 +115,6 @@ def _store(connection: sa.Connection, day: int, rows: list[tuple[Any, ...]], sta
     connection.execute(advice_cells.delete().where(advice_cells.c.day == day))
     connection.execute(advice_days.delete().where(advice_days.c.day == day))
     if rows:
-        connection.exec_driver_sql(positional(advice_cells.insert(), connection.dialect, CELL_COLUMNS), rows)
+        RowInsert(advice_cells.insert(), connection.dialect, CELL_COLUMNS).run(connection, rows)
     if stamp is not None:
         connection.execute(advice_days.insert(), [{"day": day, "stamp": stamp}])

@@ -1,29 +1,33 @@
 """What the advice reads of the ledger: slices of requests that are priced alike, counts per group, and single rows."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 
-from app.domain import LedgerEntry, UsageSource
+from app.domain import UsageSource
 from app.ledger.advice_cells import size_expression
 from app.ledger.advice_tables import LARGEST_COLUMNS, advice_cells
 from app.ledger.clock import DAY_US, id_floor
 from app.ledger.database import Database
 from app.ledger.facet_sums import LOW_BITS
-from app.ledger.rows import ENTRY_SELECT, entry_of
+from app.ledger.rows import unpack_usage
 from app.ledger.tables import FREE, PRICED, TOKEN_COLUMNS, details, groups, requests
 from app.ledger.thread_reader import read_in_thread
 
 T = TypeVar("T")
+GROUP_TEXTS = ("provider", "model", "feature", "task", "endpoint")
+DETAIL_TEXTS = ("response_model", "service_tier", "price_entry")
+ROWS_AT_ONCE = 500
 TEXT_ENDPOINTS = ("chat.completions", "responses", "messages", "completions")
 """Endpoints whose requests another model could have served."""
 _C, _G, _D = advice_cells.c, groups.c, details.c
 _USABLE = sa.and_(_G.priced == PRICED, _G.estimated == 0, _D.usage_source == UsageSource.PROVIDER)
 _FROM = advice_cells.join(groups, _G.id == _C.group_id).join(details, _D.id == _C.detail_id)
 _KEY = (
-    *(_G.provider, _G.model, _G.feature, _G.task, _G.endpoint),
+    *(_G.provider, _G.model, _G.feature, _G.task, _G.endpoint, _G.streamed),
     *(_D.response_model, _D.service_tier, _D.price_entry, _D.used, _C.size),
 )
 
@@ -36,6 +40,7 @@ class AdviceSlice(msgspec.Struct, frozen=True):
     feature: str | None
     task: str | None
     endpoint: str
+    streamed: bool
     response_model: str | None
     service_tier: str | None
     price_entry: str | None
@@ -47,6 +52,12 @@ class AdviceSlice(msgspec.Struct, frozen=True):
     most_input: int
     most_output: int
     most_context: int
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What its rows have in common."""
+        texts = (self.provider, self.model, self.feature, self.task, self.endpoint, self.streamed)
+        return (*texts, self.response_model, self.service_tier, self.price_entry, self.used, self.size)
 
 
 class AdviceCounts(msgspec.Struct, frozen=True):
@@ -67,7 +78,6 @@ class AdviceReader:
     def __init__(self, connection: sa.Connection, first: int, last: int, thresholds: Sequence[int]) -> None:
         self._connection = connection
         self._window = (_C.day >= first, _C.day <= last)
-        self._span = (id_floor(first * DAY_US), id_floor((last + 1) * DAY_US))
         self._thresholds = tuple(thresholds)
 
     def slices(self) -> list[AdviceSlice]:
@@ -109,19 +119,27 @@ class AdviceReader:
             spend[day] = (int(high) << LOW_BITS) + int(low)
         return found
 
-    def entries(self, part: AdviceSlice) -> Iterator[LedgerEntry]:
-        """The very rows of a slice, oldest first."""
-        chosen = (
-            *(_same(_G[name], getattr(part, name)) for name in ("provider", "model", "feature", "task", "endpoint")),
-            *(_same(_D[name], getattr(part, name)) for name in ("response_model", "service_tier", "price_entry")),
-            _D.used == part.used,
-            _USABLE,
+    def usages(self, part: AdviceSlice, days: Sequence[int]) -> Iterator[tuple[int, str | None, int]]:
+        """The rows of a slice on these days: day, the provider's usage as JSON text, cost in pico-dollars."""
+        first, last = min(days), max(days)
+        own = (*(_same(_G[name], getattr(part, name)) for name in GROUP_TEXTS), _G.streamed == int(part.streamed))
+        # Ids first: a join would look up both of them for every row of the days.
+        query = sa.select(_G.id).where(*own, _G.priced == PRICED, _G.estimated == 0)
+        group_ids = list(self._connection.execute(query).scalars())
+        told = (*(_same(_D[name], getattr(part, name)) for name in DETAIL_TEXTS), _D.used == part.used)
+        query = sa.select(_D.id).where(*told, _D.usage_source == UsageSource.PROVIDER)
+        detail_ids = list(self._connection.execute(query).scalars())
+        c, floors = requests.c, [id_floor(day * DAY_US) for day in range(first, last + 2)]
+        rows = (
+            sa.select(c.id, c.usage, c.cost_picousd)
+            .where(c.id >= floors[0], c.id < floors[-1], c.group_id.in_(group_ids), c.detail_id.in_(detail_ids))
+            .where(size_expression(self._thresholds) == part.size)
         )
-        size = size_expression(self._thresholds)
-        query = ENTRY_SELECT.where(*chosen, size == part.size).order_by(requests.c.id)
-        query = query.where(requests.c.id >= self._span[0], requests.c.id < self._span[1])
-        for row in self._connection.execute(query):
-            yield entry_of(row)
+        wanted = frozenset(days)
+        for raw, packed, cost in self._connection.execute(rows).yield_per(ROWS_AT_ONCE):
+            day = first + bisect_right(floors, bytes(raw)) - 1
+            if day in wanted:
+                yield day, unpack_usage(packed), int(cost)
 
 
 def _same(column: Any, value: str | None) -> Any:
@@ -129,8 +147,8 @@ def _same(column: Any, value: str | None) -> Any:
 
 
 def _slice(row: tuple[Any, ...]) -> AdviceSlice:
-    provider, model, feature, task, endpoint, response_model, tier, price_entry, used, size = row[:10]
-    count, high, low, *rest = map(int, row[10:])
+    provider, model, feature, task, endpoint, streamed, response_model, tier, price_entry, used, size = row[:11]
+    count, high, low, *rest = map(int, row[11:])
     tokens, largest = rest[: len(TOKEN_COLUMNS)], rest[len(TOKEN_COLUMNS) :]
     return AdviceSlice(
         provider=provider,
@@ -138,6 +156,7 @@ def _slice(row: tuple[Any, ...]) -> AdviceSlice:
         feature=feature,
         task=task,
         endpoint=endpoint,
+        streamed=bool(streamed),
         response_model=response_model,
         service_tier=tier,
         price_entry=price_entry,

@@ -2,67 +2,34 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import TypeVar
-
-import msgspec
 
 from app.catalog.catalog import Catalog, CatalogHolder
-from app.catalog.policy import threshold
-from app.domain import LedgerEntry
-from app.errors import LedgerError, NotFoundError
-from app.ledger.advice_cells import refresh_cells
-from app.ledger.advice_reports import AdviceReader, AdviceSlice, read_advice
+from app.catalog.schema import Model
+from app.errors import NotFoundError
 from app.ledger.database import Database
 from app.operations.advice_groups import EPOCH, read_traffic
-from app.operations.advice_pricing import Pricer, thresholds_of
-from app.recommendation.advice import Advice, Headline, Verdict, advise, headline, ranking, what_if
-from app.recommendation.lifecycles import Ending, calendar
-from app.recommendation.traffic import Slice
+from app.operations.advice_reading import PieceMemo, RowsMovedError, Window, read_window
+from app.operations.advice_report import AdviceReport, make_report
+from app.recommendation.advice import Verdict, group_id, what_if
+from app.recommendation.traffic import Group
 
 log = logging.getLogger("lectr")
-T = TypeVar("T")
 DEFAULT_DAYS = 30
 KEPT_US = 60_000_000
 """For how long a report is given again: not every click has to sum the day up anew."""
 STALE_US = 600_000_000
 """Up to this age it is given once more, at once, while a new one is being made."""
+WARM_AFTER_S = 1.0
+"""The first report is made without being asked for, this long after the start."""
+WARM_EVERY_S = 60.0
+IDLE_EVERY_S = 600.0
+"""How often it is made anew when somebody has looked in the last quarter of an hour, and when nobody has."""
+LOOKED_AT_US = 900_000_000
 _KEPT_WINDOWS = 4
-
-
-class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
-    """All advice of a window of whole UTC days, `first` to `last`, both included; best first."""
-
-    as_of_us: int
-    first: date
-    last: date
-    advice: tuple[Advice, ...]
-    headline: Headline
-    calendar: tuple[Ending, ...]
-    unknown_requests: int
-
-    def only(self, feature: str | None = None, task: str | None = None, model: str | None = None) -> "AdviceReport":
-        """The advice on one feature, task (`untagged` for none) or model, its headline summed anew."""
-        if (feature, task, model) == (None, None, None):
-            return self
-        chosen = tuple(
-            advice
-            for advice in self.advice
-            if feature in (None, advice.group.feature or "untagged")
-            and task in (None, advice.group.task or "untagged")
-            and model in (None, advice.group.model)
-        )
-        endings = tuple(calendar((advice.group for advice in chosen), self.last))
-        return msgspec.structs.replace(self, advice=chosen, headline=headline(chosen), calendar=endings)
-
-    def find(self, id: str) -> Advice:
-        """The advice of this id. Raises NotFoundError."""
-        for advice in self.advice:
-            if advice.id == id:
-                return advice
-        raise NotFoundError(f"there is no recommendation {id[:60]!r} on the traffic of these days")
 
 
 class AdviceEngine:
@@ -73,30 +40,64 @@ class AdviceEngine:
         self._catalog = catalog
         self._clock = clock
         self._kept: dict[date, tuple[Catalog, AdviceReport]] = {}
-        self._making = asyncio.Lock()
-        self._renewing: asyncio.Task[None] | None = None
+        self._making: dict[date, asyncio.Task[AdviceReport]] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._memo = PieceMemo()
+        self._warmer: asyncio.Task[None] | None = None
+        self._asked_at_us = 0
+        self.after: Callable[[AdviceReport], Awaitable[None]] | None = None
+        """Called with each new report of the default window, before it is given to anybody."""
+
+    def start(self) -> None:
+        """From now on a report is kept ready. Nothing waits for it."""
+        if self._warmer is None:
+            self._warmer = asyncio.create_task(self._keep_warm())
+
+    async def close(self) -> None:
+        """Wait for reports that are being made; make no more."""
+        if self._warmer is not None:
+            self._warmer.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._warmer
+        for task in tuple(self._making.values()):
+            await asyncio.wait([task])
 
     def today(self) -> date:
         """Today in UTC: the day whose prices and lifecycles are in force."""
         return datetime.fromtimestamp(self._clock() / 1e6, UTC).date()
 
-    async def report(self, since: date | None = None) -> AdviceReport:
-        """Advice on the days from `since` (30 days without) up to today. Raises LedgerError."""
-        first, last = self.window(since)
-        age = self._age_us(first, last)
-        if age < STALE_US:
-            if age >= KEPT_US and self._renewing is None:
-                self._renewing = asyncio.create_task(self._renew(first, last))
-            return self._kept[first][1]
-        async with self._making:
-            if self._age_us(first, last) >= KEPT_US:
-                await self._make(first, last)
-            return self._kept[first][1]
-
     def window(self, since: date | None = None) -> tuple[date, date]:
         """First and last day that advice is about."""
         last = self.today()
         return max(EPOCH, min(since or last - timedelta(days=DEFAULT_DAYS - 1), last)), last
+
+    async def report(self, since: date | None = None) -> AdviceReport:
+        """Advice on the days from `since` (30 days without) up to today. Raises LedgerError."""
+        first, last = self.window(since)
+        ready = self._at_hand(first, last)
+        return await asyncio.shield(self._make(first, last)) if ready is None else ready
+
+    async def report_within(self, seconds: float) -> AdviceReport | None:
+        """Advice on the last 30 days ready by then, else older advice, else None. Raises LedgerError."""
+        first, last = self.window()
+        ready = self._at_hand(first, last)
+        if ready is not None:
+            return ready
+        task = self._make(first, last)
+        done, _ = await asyncio.wait([task], timeout=seconds)
+        if done:
+            return task.result()
+        return self._kept[first][1] if first in self._kept else None
+
+    def _at_hand(self, first: date, last: date) -> AdviceReport | None:
+        """A report that may be given at once; one past its minute is made anew meanwhile."""
+        self._asked_at_us = self._clock()
+        age = self._age_us(first, last)
+        if age >= STALE_US:
+            return None
+        if age >= KEPT_US:
+            self._make(first, last)
+        return self._kept[first][1]
 
     def _age_us(self, first: date, last: date) -> int:
         catalog, report = self._kept.get(first, (None, None))
@@ -104,93 +105,69 @@ class AdviceEngine:
             return STALE_US
         return abs(self._clock() - report.as_of_us)
 
-    async def close(self) -> None:
-        """Wait for a report that is being made."""
-        if self._renewing is not None:
-            await self._renewing
+    def _make(self, first: date, last: date) -> "asyncio.Task[AdviceReport]":
+        task = self._making.get(first)
+        if task is None:
+            task = self._making[first] = asyncio.create_task(self._made(first, last))
+            task.add_done_callback(partial(self._forget, first))
+        return task
 
-    async def _renew(self, first: date, last: date) -> None:
-        try:
-            async with self._making:
-                await self._make(first, last)
-        except LedgerError as error:
-            # Whoever asks once the old report is too old is told.
+    def _forget(self, first: date, task: "asyncio.Task[AdviceReport]") -> None:
+        self._making.pop(first, None)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            # Whoever waits for it, or asks once the old report is too old, is told.
             log.warning("advice: %s", error)
-        finally:
-            self._renewing = None
 
-    async def _make(self, first: date, last: date) -> None:
-        catalog, as_of_us = self._catalog.current, self._clock()
-        work = partial(_report, catalog, first, last, as_of_us)
-        report = await read_window(self._database, catalog, first, last, work)
+    async def _made(self, first: date, last: date) -> AdviceReport:
+        async with self._one_at_a_time:
+            catalog, as_of_us = self._catalog.current, self._clock()
+            work = partial(make_report, first=first, as_of_us=as_of_us)
+            report = await read_window(self._database, catalog, first, last, work, self._memo)
+        if self.after is not None and first == self.window()[0]:
+            await self.after(report)
         others = [item for item in self._kept.items() if item[0] != first][1 - _KEPT_WINDOWS :]
         self._kept = {**dict(others), first: (catalog, report)}
+        return report
+
+    async def _keep_warm(self) -> None:
+        await asyncio.sleep(WARM_AFTER_S)
+        while True:
+            first, last = self.window()
+            if self._age_us(first, last) >= KEPT_US:
+                # Errors are told where they are forgotten, and to whoever asks.
+                await asyncio.wait([self._make(first, last)])
+            looked_at = self._clock() - self._asked_at_us < LOOKED_AT_US
+            await asyncio.sleep(WARM_EVERY_S if looked_at else IDLE_EVERY_S)
+
+    def model_for(self, group: Group, target: str) -> Model:
+        """A model of the group's provider. Raises NotFoundError."""
+        found = self._catalog.current.find(target, group.source.provider)
+        if found is None or found.provider != group.source.provider:
+            raise NotFoundError(f"{group.source.provider} has no model {target[:60]!r}; advice never crosses providers")
+        return found
 
     async def what_if(self, id: str, target: str, since: date | None = None) -> Verdict:
-        """Any target of the same provider on the group of a recommendation.
+        """Any target of the same provider on a group, named by its own id or that of its recommendation.
 
-        Raises NotFoundError for a recommendation or a model that is not there.
+        Raises NotFoundError for a group or a model that is not there, LedgerError.
         """
-        group = (await self.report(since)).find(id).group
-        catalog = self._catalog.current
-        model = catalog.find(target, group.source.provider)
-        if model is None:
-            raise NotFoundError(f"{group.source.provider} has no model {target[:60]!r}; advice never crosses providers")
+        found = (await self.report(since)).find(id)
+        group = found.group
+        catalog, model = self._catalog.current, self.model_for(group, target)
         first, last = self.window(since)
 
-        def work(reader: AdviceReader, _long: int, _thresholds: tuple[int, ...]) -> Verdict:
-            return what_if(catalog, group, model, Pricer(catalog, last, rows_of(reader)), last)
+        def work(window: Window) -> Verdict:
+            try:
+                return what_if(catalog, group, model, window.pricer(), last)
+            except RowsMovedError:
+                # The report is older than these rows: the group as it is in this very window.
+                traffic = read_traffic(window.reader, catalog, window.thresholds, window.long_prompt, last)
+                newer = next(own for own in traffic.groups if group_id(own) == found.group_id)
+                return what_if(catalog, newer, model, window.pricer(), last)
 
-        return await read_window(self._database, catalog, first, last, work)
-
-
-async def read_window(
-    database: Database,
-    catalog: Catalog,
-    first: date,
-    last: date,
-    work: Callable[[AdviceReader, int, tuple[int, ...]], T],
-) -> T:
-    """Run `work` (reader, the length of a long prompt, size thresholds) in a thread, on sums that are up to date."""
-    long_prompt = int(threshold(catalog.policy, "long_prompt_input_tokens"))
-    thresholds = thresholds_of(catalog, long_prompt)
-    days = (first - EPOCH).days, (last - EPOCH).days
-    await refresh_cells(database, *days, thresholds)
-    return await read_advice(database, *days, thresholds, lambda reader: work(reader, long_prompt, thresholds))
+        async with self._one_at_a_time:
+            return await read_window(self._database, catalog, first, last, work, self._memo)
 
 
-def _report(
-    catalog: Catalog,
-    first: date,
-    last: date,
-    as_of_us: int,
-    reader: AdviceReader,
-    long_prompt: int,
-    thresholds: tuple[int, ...],
-) -> AdviceReport:
-    traffic = read_traffic(reader, catalog, thresholds, long_prompt, last)
-    price = Pricer(catalog, last, rows_of(reader))
-    found = sorted((advise(catalog, group, price, last) for group in traffic.groups), key=ranking)
-    return AdviceReport(
-        as_of_us=as_of_us,
-        first=first,
-        last=last,
-        advice=tuple(found),
-        headline=headline(found),
-        calendar=tuple(calendar(traffic.groups, last)),
-        unknown_requests=traffic.unknown_requests,
-    )
-
-
-def rows_of(reader: AdviceReader) -> Callable[[Slice], Iterable[LedgerEntry]]:
-    """How a pricer reads the rows of a slice again."""
-
-    def rows(part: Slice) -> Iterable[LedgerEntry]:
-        if not isinstance(part.place, AdviceSlice):
-            raise TypeError("this slice was not read from the ledger")
-        return reader.entries(part.place)
-
-    return rows
-
-
-__all__ = ["AdviceEngine", "AdviceReport", "read_window", "rows_of"]
+__all__ = ["AdviceEngine", "AdviceReport"]

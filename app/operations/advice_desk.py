@@ -13,20 +13,23 @@ from app.catalog.policy import threshold
 from app.domain import LedgerEntry, UsageSource
 from app.errors import ConflictError, NotFoundError
 from app.ledger.advice_cells import INPUT_COLUMNS
-from app.ledger.advice_decisions import ACCEPT, Decision, add_decision, latest_decisions
-from app.ledger.advice_reports import TEXT_ENDPOINTS, AdviceReader
+from app.ledger.advice_decisions import ACCEPT, DISMISS, Decision, add_decision, latest_decisions
+from app.ledger.advice_reports import TEXT_ENDPOINTS
 from app.ledger.clock import DAY_US
 from app.ledger.database import Database
 from app.ledger.filters import UNTAGGED, RequestFilter
 from app.ledger.request_lists import list_requests
-from app.operations.advice import AdviceEngine, AdviceReport, read_window
+from app.operations.advice import AdviceEngine, AdviceReport
 from app.operations.advice_groups import EPOCH, source_of
+from app.operations.advice_pieces import Row
 from app.operations.advice_pricing import Priced, Pricer
+from app.operations.advice_reading import Window, read_window
 from app.recommendation.advice import Advice
 from app.recommendation.realised import Realised, Volume, realised
 from app.recommendation.traffic import Group
 
 BEFORE_DAYS = 30
+OPEN = "open"
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,14 +46,20 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     saved_picousd: int
     low_picousd: int
     high_picousd: int
+    entries: tuple[str, ...] = ()
+    """The price entries of the advice; empty in decisions of before they were kept."""
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """A decision with what was decided upon, and after an accept what it has brought."""
+    """A decision with what was decided upon, and after an accept what it has brought.
+
+    `prices_changed` is True where the advice is made of other price entries now than when it was decided.
+    """
 
     decision: Decision
     snapshot: Snapshot
     realised: Realised | None
+    prices_changed: bool = False
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -59,6 +68,13 @@ class Card(msgspec.Struct, frozen=True):
     id: str
     advice: Advice | None
     decided: Decided | None
+
+    @property
+    def state(self) -> str:
+        """`open`, `accept` or `dismiss`. A dismissal is open again once the prices it was about have changed."""
+        if self.decided is None or (self.decided.decision.decision == DISMISS and self.decided.prices_changed):
+            return OPEN
+        return self.decided.decision.decision
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -75,9 +91,12 @@ class AdviceDesk:
         self, engine: AdviceEngine, database: Database, catalog: CatalogHolder, clock: Callable[[], int]
     ) -> None:
         self.engine = engine
+        engine.after = self._look_back
         self._database = database
         self._catalog = catalog
         self._clock = clock
+        self._brought: dict[tuple[str, int], Realised] = {}
+        """What each accept has brought, as of the last report: pages do not sum two months up for every card."""
 
     async def cards(self, report: AdviceReport, *, gone: bool = True) -> list[Card]:
         """The report's advice in its order, then with `gone` accepted recommendations whose traffic has moved on."""
@@ -115,6 +134,7 @@ class AdviceDesk:
             saved_picousd=sums.saved_picousd,
             low_picousd=sums.low_picousd,
             high_picousd=sums.high_picousd,
+            entries=sums.entries,
         )
         text = msgspec.json.encode(snapshot).decode()
         made = Decision(recommendation=id, decision=decision, reason=reason, decided_at_us=self._clock(), snapshot=text)
@@ -126,8 +146,24 @@ class AdviceDesk:
         if decision is None:
             return Card(id, advice, None)
         snapshot = msgspec.json.decode(decision.snapshot, type=Snapshot)
-        brought = await self._realised(decision, snapshot) if decision.decision == ACCEPT else None
-        return Card(id, advice, Decided(decision, snapshot, brought))
+        brought = None
+        if decision.decision == ACCEPT:
+            key = id, decision.decided_at_us
+            if key not in self._brought:
+                self._brought[key] = await self._realised(decision, snapshot)
+            brought = self._brought[key]
+        chosen = None if advice is None or advice.chosen is None else advice.chosen.saving
+        changed = chosen is not None and bool(snapshot.entries) and snapshot.entries != chosen.entries
+        return Card(id, advice, Decided(decision, snapshot, brought, changed))
+
+    async def _look_back(self, _report: AdviceReport) -> None:
+        """Sum up anew what every accept has brought."""
+        brought = {}
+        for name, made in (await latest_decisions(self._database)).items():
+            if made.decision == ACCEPT:
+                snapshot = msgspec.json.decode(made.snapshot, type=Snapshot)
+                brought[name, made.decided_at_us] = await self._realised(made, snapshot)
+        self._brought = brought
 
     async def _realised(self, decision: Decision, snapshot: Snapshot) -> Realised:
         """Whole days before and after the one of the accept, which itself is a mixture."""
@@ -142,19 +178,28 @@ class AdviceDesk:
         if first > last:
             return Volume(0, 0, 0, 0)
         catalog = self._catalog.current
-        return await read_window(self._database, catalog, first, last, partial(_volume, catalog, snapshot, last))
+        return await read_window(self._database, catalog, first, last, partial(_volume, catalog, snapshot))
 
     async def evidence(
-        self, id: str, since: date | None = None, *, limit: int = 100, after: str | None = None
+        self,
+        id: str,
+        since: date | None = None,
+        *,
+        limit: int = 100,
+        after: str | None = None,
+        target: str | None = None,
     ) -> Evidence:
         """The requests of a recommendation with their difference, up to `limit` looked at for one page.
 
-        A page may hold fewer than `limit`, also none, while there is a `next`. All of them sum up to the saving.
-        Raises NotFoundError, and ValueError with a sentence for a cursor or limit that cannot be used.
+        A page may hold fewer than `limit`, also none, while there is a `next`. All of them sum up to the saving, or to
+        that of `target`. Raises NotFoundError, and ValueError with a sentence for a cursor that cannot be used.
         """
         report = await self.engine.report(since)
         advice, catalog = report.find(id), self._catalog.current
         group = advice.group
+        model = self.engine.model_for(group, target) if target else group.source
+        if target is None and advice.chosen is not None:
+            model = advice.chosen.target
         f = RequestFilter(
             provider=group.provider,
             model=group.model,
@@ -166,17 +211,16 @@ class AdviceDesk:
         )
         page = await list_requests(self._database, f, limit=limit, after=after)
         long_prompt = int(threshold(catalog.policy, "long_prompt_input_tokens"))
-        target = group.source if advice.chosen is None else advice.chosen.target
 
         def work() -> tuple[Priced, ...]:
             price = Pricer(catalog, report.last, _no_rows)
             rows = (entry for entry in page.entries if _is_counted(catalog, group, entry, long_prompt, report.last))
-            return tuple(price.row(entry, group, target) for entry in rows)
+            return tuple(price.row(entry, group, model) for entry in rows)
 
         return Evidence(await asyncio.to_thread(work), page.next)
 
 
-def _no_rows(_part: object) -> Iterable[LedgerEntry]:
+def _no_rows(_part: object) -> Iterable[Row]:
     return ()
 
 
@@ -189,16 +233,14 @@ def _is_counted(catalog: Catalog, group: Group, entry: LedgerEntry, long_prompt:
     return (size > long_prompt) == group.long and source is not None and source.id == group.source.id
 
 
-def _volume(
-    catalog: Catalog, told: Snapshot, on: date, reader: AdviceReader, long_prompt: int, thresholds: tuple[int, ...]
-) -> Volume:
+def _volume(catalog: Catalog, told: Snapshot, window: Window) -> Volume:
     """What the group sent to the model it left and to the one that was advised."""
-    long_from = thresholds.index(long_prompt) + 1
+    long_from = window.thresholds.index(window.long_prompt) + 1
     sums = {told.source: [0, 0], told.target: [0, 0]}
-    for part in reader.slices():
+    for part in window.reader.slices():
         if (part.provider, part.feature, part.task) != (told.provider, told.feature, told.task):
             continue
-        source = source_of(catalog, part.provider, part.model, part.response_model, on)
+        source = source_of(catalog, part.provider, part.model, part.response_model, window.last)
         if (part.size >= long_from) != told.long or source is None or source.id not in sums:
             continue
         sums[source.id][0] += part.requests

@@ -89,6 +89,7 @@ def _slice(found: AdviceSlice) -> Slice:
         service_tier=found.service_tier,
         price_entry=found.price_entry,
         used=frozenset(found.used.split()),
+        streamed=found.streamed,
         place=found,
     )
 

@@ -3,7 +3,8 @@
 A cost is linear in its buckets at one rate. So a slice of requests is priced by its sums, but only where that is
 proven: the price that the rows name, applied to the sums, must give the recorded sum itself, and no rate may need
 rounding. Everything else (images, searches, a speed or region of its own, requests that may not fit) is read again
-and priced row by row.
+once, cut into pieces whose sums do prove their cost, and priced by those at every target. Only a rate that is no
+whole number of pico-dollars per unit is applied row by row, since then each row is rounded by itself.
 """
 
 import time
@@ -15,14 +16,18 @@ import msgspec
 
 from app.catalog.catalog import Catalog, PriceMatch
 from app.catalog.schema import Model
-from app.domain import BillLine, Cost, LedgerEntry, Usage
+from app.domain import PICOUSD_PER_USD, BillLine, Cost, LedgerEntry, Usage
 from app.metering.cost import bill_of
 from app.metering.repricing import usage_of
+from app.metering.usage import usage_from_json
+from app.operations.advice_pieces import Edges, Pieces, Row, breathing, cut, edges_of, read_row
+from app.operations.advice_rounding import Card, card_of
 from app.recommendation.traffic import Bill, Group, Slice, fits
 
-_PICOUSD_PER_TOKEN = 10**6
-"""US dollars per million tokens times this are pico-dollars per token."""
+Rows = Callable[[Slice], Iterable[Row]]
+Cutting = Callable[[Slice, str, Edges], Pieces]
 _BREATH_EVERY = 32
+_NOTHING = Bill(0, 0, 0, 0)
 
 
 class _OnePrice:
@@ -45,15 +50,21 @@ class Priced(msgspec.Struct, frozen=True):
 
 
 class Pricer:
-    """The engine's `Pricing`. `rows` gives the rows of a slice again; `on` is the day whose prices are in force."""
+    """The engine's `Pricing`. `rows` gives the rows of a slice again; `on` is the day whose prices are in force.
 
-    def __init__(self, catalog: Catalog, on: date, rows: Callable[[Slice], Iterable[LedgerEntry]]) -> None:
+    `pieces` cuts a slice, where something remembers what was cut before.
+    """
+
+    def __init__(self, catalog: Catalog, on: date, rows: Rows, pieces: Cutting | None = None) -> None:
         self._catalog = catalog
         self._on = on
         self._rows = rows
+        self._cut = pieces or (lambda part, provider, edges: cut(part, provider, rows(part), edges))
         self._entries = {price.entry: PriceMatch(m, price, False) for m in catalog.models for price in m.prices}
+        self._edges = edges_of(catalog)
         self._proven: dict[int, bool] = {}
         self._own: dict[int, Bill] = {}
+        self._pieces: dict[int, Pieces] = {}
         self._calls = 0
 
     def __call__(self, part: Slice, group: Group, target: Model | None) -> Bill:
@@ -66,27 +77,31 @@ class Pricer:
             return self._at(part, group, target)
         own = self._own.get(id(part))
         if own is None:
-            own = self._own[id(part)] = self._at_own(part, group)
+            own = self._own[id(part)] = self._at(part, group, None)
         return own
 
-    def _at_own(self, part: Slice, group: Group) -> Bill:
-        cost = self._summed(part, group, None)
-        return self._row_by_row(part, group, None) if cost is None else _bill(cost, part.requests)
+    def tier(self, part: Slice, group: Group, tier: str) -> Bill | None:
+        """The slice at its own model's list price of a service tier; None where there is none, or not all have it."""
+        if not self._is_proven(part, group):
+            return None
+        cost = self._cost(part.usage, group, part.response_model, tier, None)
+        return None if cost.picousd is None or "variant_unpriced" in cost.flags else _bill(cost, part.requests)
 
-    def _at(self, part: Slice, group: Group, target: Model) -> Bill:
-        if self._catalog.price_at(group.provider, target.id, self._on) is None:
+    def _at(self, part: Slice, group: Group, target: Model | None) -> Bill:
+        if target is not None and self._catalog.price_at(group.provider, target.id, self._on) is None:
             return Bill(self(part, group, None).picousd, 0, 0, part.requests)
-        if not fits(target.capabilities, part.most_context, part.most_output):
-            return self._row_by_row(part, group, target)
-        cost = self._summed(part, group, target)
-        return self._row_by_row(part, group, target) if cost is None else _bill(cost, part.requests)
+        if target is None or fits(target.capabilities, part.most_context, part.most_output):
+            cost = self._summed(part, group, target)
+            if cost is not None:
+                return _bill(cost, part.requests)
+        return self._by_piece(part, group, target)
 
     def _summed(self, part: Slice, group: Group, target: Model | None) -> Cost | None:
         """The slice's cost from its sums; None where only the rows themselves can say it."""
         if not self._is_proven(part, group):
             return None
         cost = self._cost(part.usage, group, part.response_model, part.service_tier, target)
-        return cost if _is_linear(cost) else None
+        return cost if cost.picousd is not None and _is_linear(cost) else None
 
     def _is_proven(self, part: Slice, group: Group) -> bool:
         known = self._proven.get(id(part))
@@ -120,57 +135,119 @@ class Pricer:
             on=self._on,
         )
 
-    def _row_by_row(self, part: Slice, group: Group, target: Model | None) -> Bill:
-        picousd = output = moved = 0
-        entries: set[str] = set()
-        flags: set[str] = set()
-        for entry in self._rows(part):
-            own = self._row_cost(entry, group, None)
-            cost = own if target is None else self._row_cost(entry, group, target)
-            moved += cost is not None
-            chosen = cost or own
-            picousd += entry.cost_picousd or 0 if chosen is None or chosen.picousd is None else chosen.picousd
-            if cost is not None:
-                output += _output(cost.lines)
-                entries |= {line.price_entry for line in cost.lines}
-                flags |= set(cost.flags)
-        return Bill(picousd, output, moved, part.requests - moved, frozenset(entries), frozenset(flags))
+    def _by_piece(self, part: Slice, group: Group, target: Model | None) -> Bill:
+        pieces = self._pieces.get(id(part))
+        if pieces is None:
+            pieces = self._pieces[id(part)] = self._cut(part, group.provider, self._edges)
+        bills = [Bill(pieces.unread_picousd, 0, 0, pieces.unread)]
+        for _, piece in pieces.parts:
+            own = self._cost(piece.usage, group, part.response_model, part.service_tier, None)
+            other: Cost | None = own
+            if target is not None:
+                able = fits(target.capabilities, piece.most_context, piece.most_output)
+                other = self._cost(piece.usage, group, None, part.service_tier, target) if able else None
+            if not all(_is_linear(cost) for cost in (own, other) if cost is not None and cost.picousd is not None):
+                return self._row_by_row(part, group, target)
+            bills.append(_piece_bill(piece, own, other))
+        return _joined(bills)
 
-    def _row_cost(self, entry: LedgerEntry, group: Group, target: Model | None) -> Cost | None:
-        usage = usage_of(entry)
+    def _row_by_row(self, part: Slice, group: Group, target: Model | None) -> Bill:
+        """Each row rounded by itself. What chooses the rates is worked out once a kind of row."""
+        cards: dict[object, Card | None] = {}
+        total = _NOTHING
+        picousd = output = moved = count = 0
+        entries: frozenset[str] = frozenset()
+        flags: frozenset[str] = frozenset()
+        for text, recorded in breathing(self._rows(part)):
+            count += 1
+            usage = usage_from_json(group.provider, part.endpoint, text)
+            if usage is None:
+                picousd += recorded
+                continue
+            key, counts = read_row(usage, self._edges)
+            if key not in cards:
+                cards[key] = card_of(*self._row_costs(usage, group, part, target))
+            card = cards[key]
+            if card is None:
+                total = _joined([total, _row_bill(recorded, *self._row_costs(usage, group, part, target))])
+                continue
+            spent, spoken = card.price(counts, recorded)
+            picousd += spent
+            output += spoken
+            moved += card.moves
+            entries |= card.entries
+            flags |= card.flags
+        rest = Bill(picousd, output, moved, count - moved - total.moved - total.kept, entries, flags)
+        return _joined([total, rest])
+
+    def _row_costs(
+        self, usage: Usage, group: Group, part: Slice, target: Model | None
+    ) -> tuple[Cost | None, Cost | None]:
+        names = part.response_model, part.service_tier
+        own = self._row_cost(usage, group, *names, None)
+        return own, own if target is None else self._row_cost(usage, group, *names, target)
+
+    def _row_cost(
+        self, usage: Usage | None, group: Group, response_model: str | None, tier: str | None, target: Model | None
+    ) -> Cost | None:
         if usage is None:
             return None
         output = usage.output_tokens + usage.output_audio_tokens
         if target is not None and not fits(target.capabilities, usage.total_input_tokens + output, output):
             return None
-        cost = self._cost(usage, group, entry.response_model, entry.service_tier, target)
+        cost = self._cost(usage, group, response_model, tier, target)
         return None if cost.picousd is None else cost
 
     def row(self, entry: LedgerEntry, group: Group, target: Model) -> Priced:
         """One request of a group, as the sums count it."""
-        own, other = self._row_cost(entry, group, None), self._row_cost(entry, group, target)
+        usage, names = usage_of(entry), (entry.response_model, entry.service_tier)
+        own, other = (self._row_cost(usage, group, *names, model) for model in (None, target))
         current = entry.cost_picousd or 0 if own is None or own.picousd is None else own.picousd
         moved = other is not None and other.picousd is not None
         return Priced(entry, current, other.picousd if other and other.picousd is not None else current, moved)
 
 
-def thresholds_of(catalog: Catalog, long_prompt: int) -> tuple[int, ...]:
-    """Every input size at which a price of the catalog changes, and `long_prompt` itself, which comes first."""
-    sizes = {tier.over_input_tokens for model in catalog.models for price in model.prices for tier in price.tiers}
-    return tuple(sorted({long_prompt, *sizes}))
+def thresholds_of(catalog: Catalog, *sizes: int) -> tuple[int, ...]:
+    """Every input size at which a price of the catalog changes, and `sizes` themselves, sorted."""
+    return tuple(sorted({*sizes, *edges_of(catalog).inputs}))
 
 
 def _is_linear(cost: Cost) -> bool:
-    return cost.picousd is not None and all(
-        line.bucket.endswith("_tokens") and not line.rate_usd * _PICOUSD_PER_TOKEN % 1 for line in cost.lines
-    )
+    return cost.picousd is not None and all(not line.rate_usd * PICOUSD_PER_USD % line.per for line in cost.lines)
 
 
 def _output(lines: Iterable[BillLine]) -> int:
     found = sum((line.amount_usd for line in lines if line.bucket.startswith("output")), Decimal(0))
-    return int(found * 10**12)
+    return int(found * PICOUSD_PER_USD)
 
 
 def _bill(cost: Cost, requests: int) -> Bill:
     entries = frozenset(line.price_entry for line in cost.lines)
     return Bill(cost.picousd or 0, _output(cost.lines), requests, 0, entries, frozenset(cost.flags))
+
+
+def _piece_bill(piece: Slice, own: Cost | None, other: Cost | None) -> Bill:
+    if other is not None and other.picousd is not None:
+        return _bill(other, piece.requests)
+    stays = piece.recorded_picousd if own is None or own.picousd is None else own.picousd
+    return Bill(stays, 0, 0, piece.requests)
+
+
+def _row_bill(recorded: int, own: Cost | None, other: Cost | None) -> Bill:
+    if other is not None and other.picousd is not None:
+        return _bill(other, 1)
+    return Bill(recorded if own is None or own.picousd is None else own.picousd, 0, 0, 1)
+
+
+def _joined(bills: Iterable[Bill]) -> Bill:
+    total = _NOTHING
+    for bill in bills:
+        total = Bill(
+            total.picousd + bill.picousd,
+            total.output_picousd + bill.output_picousd,
+            total.moved + bill.moved,
+            total.kept + bill.kept,
+            total.entries | bill.entries,
+            total.flags | bill.flags,
+        )
+    return total

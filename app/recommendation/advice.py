@@ -14,6 +14,7 @@ from app.catalog.schema import Model
 from app.domain import PICOUSD_PER_USD
 from app.recommendation.candidates import Candidate, candidates, lacking, status_words
 from app.recommendation.confidence import HIGH, LOW, MEDIUM, Confidence, confidence
+from app.recommendation.discounts import Discount, Tiering, discounts
 from app.recommendation.lifecycles import Retirement, retirement
 from app.recommendation.policy import NEVER, Permission, permission
 from app.recommendation.savings import Saving, saving
@@ -47,6 +48,12 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     rejected: tuple[Verdict, ...]
     ranked: bool
     retirement: Retirement | None
+    discounts: tuple[Discount, ...] = ()
+
+    @property
+    def group_id(self) -> str:
+        """The same for the same group, whatever is advised to it."""
+        return group_id(self.group)
 
     @property
     def certain_picousd(self) -> int:
@@ -75,8 +82,8 @@ def advice_id(provider: str, model: str, feature: str | None, task: str | None, 
     return hashlib.sha256(parts).hexdigest()[:20]
 
 
-def advise(catalog: Catalog, group: Group, price: Pricing, on: date) -> Advice:
-    """What this group should try, as of a day."""
+def advise(catalog: Catalog, group: Group, price: Pricing, on: date, tier: Tiering | None = None) -> Advice:
+    """What this group should try, as of a day; with `tier` also what other ways to pay would have saved."""
     policy = catalog.policy
     allowed = permission(policy, group)
     found = candidates(catalog, group.source, allowed.level)
@@ -98,7 +105,13 @@ def advise(catalog: Catalog, group: Group, price: Pricing, on: date) -> Advice:
         rejected=others,
         ranked=chosen is not None and sure is not None and sure.level is not None and not unranked & set(chosen.flags),
         retirement=retirement(catalog, group, price, on),
+        discounts=() if tier is None else discounts(catalog, group, price, tier, on),
     )
+
+
+def group_id(group: Group) -> str:
+    """Names a group, whatever is advised to it."""
+    return _id(group, "")
 
 
 def _id(group: Group, target: str) -> str:

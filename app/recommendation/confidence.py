@@ -29,7 +29,7 @@ def coverage(group: Group) -> Decimal:
 
 def confidence(policy: Mapping[str, Any], group: Group, tag_source: str, *, estimate: bool) -> Confidence:
     """From the tag's source, how many requests on how many days, how evenly spread, and how many had a price."""
-    missing = _missing(policy, group)
+    missing = missing_data(policy, group)
     if missing:
         return Confidence(None, (), missing)
     caps: list[tuple[str, str]] = []
@@ -48,7 +48,8 @@ def confidence(policy: Mapping[str, Any], group: Group, tag_source: str, *, esti
     return Confidence(level, tuple(reasons))
 
 
-def _missing(policy: Mapping[str, Any], group: Group) -> tuple[str, ...]:
+def missing_data(policy: Mapping[str, Any], group: Group) -> tuple[str, ...]:
+    """What keeps a group under the floor, each as "12 of 50 requests"; empty where there is enough."""
     found = []
     for have, floor, unit in (
         (group.requests, threshold(policy, "minimum_requests"), "requests"),

@@ -30,6 +30,7 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     service_tier: str | None
     price_entry: str | None
     used: frozenset[str] = frozenset()
+    streamed: bool = False
     place: object = None
 
 

@@ -17,10 +17,11 @@ from app.ledger.clock import DAY_US
 from app.ledger.database import Database
 from app.ledger.insert import insert_many
 from app.ledger.reprice import Repriced, apply_reprice
-from app.operations.advice import KEPT_US, read_window, rows_of
+from app.operations.advice import KEPT_US
 from app.operations.advice_desk import AdviceDesk
 from app.operations.advice_groups import read_traffic
-from app.operations.advice_pricing import Priced, Pricer
+from app.operations.advice_pricing import Priced
+from app.operations.advice_reading import Window, read_window
 from app.recommendation.advice import Advice, Headline
 from app.recommendation.candidates import candidates
 from app.recommendation.savings import saving
@@ -109,9 +110,9 @@ async def test_sums_and_rows_agree_for_every_group_and_every_target(database: Da
     await insert_many(database, rows)
     last = date(2026, 11, 22)
 
-    def work(reader, long_prompt, thresholds):  # type: ignore[no-untyped-def]
-        traffic = read_traffic(reader, shipped, thresholds, long_prompt, last)
-        quick, slow = Pricer(shipped, last, rows_of(reader)), Pricer(shipped, last, rows_of(reader))
+    def work(window: Window) -> tuple[int, int]:
+        traffic = read_traffic(window.reader, shipped, window.thresholds, window.long_prompt, last)
+        quick, slow = window.pricer(), window.pricer()
         slow._entries.clear()  # without the prices by name nothing is proven, so each row is read
         compared = 0
         for group in traffic.groups:

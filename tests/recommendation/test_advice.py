@@ -232,7 +232,7 @@ def test_a_retiring_model_shows_what_its_replacement_would_have_cost(shipped: Ca
     assert (found.retirement.ends, found.retirement.replacement) == (date(2027, 1, 14), "gpt-6-luna")
     assert found.retirement.saving is not None
     assert found.retirement.saving.candidate_picousd == usd("9.50")
-    [ending] = calendar([group], TODAY)
+    [ending] = calendar([(group, found.retirement)], TODAY)
     assert (ending.ends, ending.requests, ending.over) == (date(2027, 1, 14), 10_000, False)
 
 

@@ -10,6 +10,7 @@ from app.catalog.catalog import Catalog
 from app.catalog.schema import Model
 from app.domain import LedgerEntry, Outcome, Usage, UsageSource, new_request_id
 from app.metering.cost import cost_of
+from app.operations.advice_pieces import Row
 from app.operations.advice_pricing import Pricer
 from app.recommendation.traffic import Group, Slice
 
@@ -129,10 +130,10 @@ def equal_requests(
     return group_of(catalog, name, part, provider=provider, **changed)
 
 
-def rows_of(part: Slice) -> Iterable[LedgerEntry]:
+def rows_of(part: Slice) -> Iterable[Row]:
     """The equal rows that a slice was made of."""
     assert isinstance(part.place, LedgerEntry)
-    return itertools.repeat(part.place, part.requests)
+    return itertools.repeat((part.place.usage_json, part.place.cost_picousd or 0), part.requests)
 
 
 def pricer(catalog: Catalog, on: date = TODAY) -> Pricer:
