@@ -129,7 +129,6 @@ async def running(
     upstream = UpstreamClient(transport or PooledTransport(allow_private=settings.allow_private_upstreams), settings)
     pipeline = Pipeline(settings, holder, ledger, team, upstream, counters, clock)
     doctor = Doctor(settings, holder, pipeline, clock)
-    reprice = Reprice(database, holder)
 
     async def refresh_catalog() -> None:
         holder.current = catalog_in_force(catalog, team, holder.current)
@@ -150,8 +149,7 @@ async def running(
         doctor=doctor.examine,
         plan_doctor=doctor.plan,
         advice=AdviceDesk(AdviceEngine(database, holder, clock), database, holder, clock),
-        reprice=reprice.run,
-        reprice_override=reprice.by_override,
+        reprice=Reprice(database, holder),
         backup=lambda path: make_backup(database, settings.data_dir, path, clock()),
         refresh_catalog=refresh_catalog,
         clock=clock,

@@ -5,13 +5,11 @@ Operations come as callables, so that console and API know neither the pipeline 
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from app.catalog.catalog import Catalog, CatalogHolder
-from app.catalog.schema import Override
+from app.catalog.catalog import CatalogHolder
 from app.counters import Counters
 from app.ledger.database import Database
 from app.ledger.keys import KeyStore
@@ -23,7 +21,7 @@ from app.operations.advice import AdviceReport
 from app.operations.advice_desk import AdviceDesk, Card, Decided
 from app.operations.advice_pricing import Priced as PricedRow
 from app.operations.doctor import DoctorReport
-from app.operations.reprice import RepriceReport
+from app.operations.reprice import Reprice, RepriceReport
 from app.settings import Settings
 
 __all__ = ["AdviceReport", "Card", "Decided", "DoctorReport", "PricedRow", "RepriceReport", "Services"]
@@ -50,10 +48,7 @@ class Services(msgspec.Struct, kw_only=True):
     """What `doctor` would send and what that costs, without sending it."""
     advice: AdviceDesk
     """Advice on the recorded traffic, and what was decided about it."""
-    reprice: Callable[[datetime | None, bool, bool], Awaitable[RepriceReport]]
-    """(since, all rows and not only the unpriced, dry run)."""
-    reprice_override: Callable[[Override, Catalog, bool], Awaitable[RepriceReport]]
-    """(a price of the team's, a catalog that has it, dry run): only what this price prices, since its first day."""
+    reprice: Reprice
     backup: Callable[[Path | None], Awaitable[Path]]
     """Make a consistent copy; None = into the data folder's `backups`."""
     refresh_catalog: Callable[[], Awaitable[None]]

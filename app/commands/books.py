@@ -19,7 +19,7 @@ from app.operations.box import make_backup
 async def reprice(everything: bool, since: datetime | None, dry_run: bool) -> None:
     """Price rows again with today's registry, each at the prices of its own day."""
     async with whole() as services:
-        report = await services.reprice(since.replace(tzinfo=UTC) if since else None, everything, dry_run)
+        report = await services.reprice.run(since.replace(tzinfo=UTC) if since else None, everything, dry_run)
     would = "would change" if dry_run else "changed"
     click.echo(
         f"{report.looked_at} rows looked at, {report.changed} {would}: "

@@ -27,7 +27,7 @@ async def add_override(page: NamedDependency[Page]) -> Response[bytes]:
         present = await page.services.team.list_overrides()
         catalog = page.services.catalog.current.with_overrides([*present, wanted])
         if form.get("do") == "preview" and wanted.kind == "price":
-            report = await page.services.reprice_override(wanted, catalog, True)
+            report = await page.services.reprice.by_override(wanted, catalog, True)
             return await answer_settings(page, Result(section="prices", given=form, preview=report))
         added = await page.services.team.add_override(
             wanted.kind,
@@ -40,7 +40,7 @@ async def add_override(page: NamedDependency[Page]) -> Response[bytes]:
         )
         await page.services.refresh_catalog()
         if form.get("do") == "reprice" and wanted.kind == "price":
-            report = await page.services.reprice_override(added, page.services.catalog.current, False)
+            report = await page.services.reprice.by_override(added, page.services.catalog.current, False)
             return await answer_settings(page, Result(section="prices", preview=report))
     except LectrError as error:
         return await answer_settings(page, Result(section="prices", problem=str(error), given=form))
@@ -66,7 +66,7 @@ async def reprice(page: NamedDependency[Page]) -> Response[bytes]:
     """Price the requests that have no price; first what it would change, then for good."""
     form = await page.form()
     dry_run = form.get("for_good") != "1"
-    report = await page.services.reprice(None, False, dry_run)
+    report = await page.services.reprice.run(None, False, dry_run)
     return await answer_settings(page, Result(section="prices", reprice=report))
 
 
