@@ -14,8 +14,8 @@ from app.console.page import Page
 from app.console.request_query import preset
 from app.console.requests import Link
 from app.console.times import today
+from app.errors import LectrError
 from app.ledger import reports
-from app.ledger.filters import RequestFilter
 
 _RANGES = ("7d", "30d", "90d")
 _DEFAULT_RANGE = "30d"
@@ -54,6 +54,13 @@ class Overhead(msgspec.Struct, frozen=True):
     requests: int
 
 
+class Advised(msgspec.Struct, frozen=True):
+    """What advice on the last thirty days would have saved; None while it is being worked out, `url` asks again."""
+
+    headline: Any
+    url: str
+
+
 class OverviewView(msgspec.Struct, frozen=True, kw_only=True):
     """The page as `view` of overview.html."""
 
@@ -64,6 +71,7 @@ class OverviewView(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float | None
     p95_ms: float | None
     overhead: Overhead | None
+    advised: Advised
     chart: Chart | None
     features: list[Any]
     tasks: list[Any]
@@ -71,6 +79,8 @@ class OverviewView(msgspec.Struct, frozen=True, kw_only=True):
     prices_age_days: int
     stale_prices: bool
     troubles: list[str]
+    rebuilding: bool
+    """True while the days of a new reporting zone are being summed: these are UTC's."""
 
 
 @get("/")
@@ -83,51 +93,61 @@ async def show_overview(page: NamedDependency[Page]) -> Response[bytes]:
     query = Query("/", given)
     day = today(page.now_us(), page.zone)
     span = preset(name, day)
-    days = {"since": span.since, "until": span.until, "zone": page.zone}
+    days: dict[str, Any] = {"since": span.since, "until": span.until, "zone": page.zone}
     database = page.services.database
-    by_model = await reports.usage_by(database, "model", **days)  # type: ignore[arg-type]
+    by_model = await reports.usage_by(database, "model", **days)
+    by_day = await reports.usage_by(database, "day", **{**days, "since": min(span.since or day, _longest_sum(day))})
+    catalog = page.services.catalog.current
     view = OverviewView(
         query=query,
         ranges=[Link(label[:-1], query.url(range=label), label == name) for label in _RANGES],
-        sums=[await _sum(page, label, preset_name, day) for label, preset_name in _SPANS],
+        sums=[_sum(label, preset_name, by_day.rows, day) for label, preset_name in _SPANS],
         total=by_model.total,
         p50_ms=reports.quantile(by_model.total.duration_histogram, 0.5),
         p95_ms=reports.quantile(by_model.total.duration_histogram, 0.95),
         overhead=_overhead(page),
-        chart=await _chart(page, [row.group for row in by_model.rows[:_SERIES]], span.since or day, day),
-        features=(await reports.usage_by(database, "feature", **days)).rows[:_TOP],  # type: ignore[arg-type]
-        tasks=(await reports.usage_by(database, "task", **days)).rows[:_TOP],  # type: ignore[arg-type]
-        retiring=_retiring(page.services.catalog.current, by_model.rows, day),
-        prices_age_days=(day - page.services.catalog.current.listed_on).days,
-        stale_prices=(day - page.services.catalog.current.listed_on).days > _STALE_PRICES_DAYS,
+        advised=await _advised(page, query),
+        chart=await _chart(page, by_model.rows[:_SERIES], by_day.rows, span.since or day, day),
+        features=(await reports.usage_by(database, "feature", **days)).rows[:_TOP],
+        tasks=(await reports.usage_by(database, "task", **days)).rows[:_TOP],
+        retiring=_retiring(catalog, by_model.rows, day),
+        prices_age_days=(day - catalog.listed_on).days,
+        stale_prices=(day - catalog.listed_on).days > _STALE_PRICES_DAYS,
         troubles=_troubles(page),
+        rebuilding=by_day.zone != page.zone,
     )
-    return await page.answer("overview.html", view, title="Overview", block="results")
+    block = "advised" if page.parameters("part") == {"part": "advised"} else "results"
+    return await page.answer("overview.html", view, title="Overview", block=block)
 
 
 _SPANS = (("Today", "today"), ("7 days", "7d"), ("30 days", "30d"))
 
 
-async def _sum(page: Page, label: str, name: str, day: date) -> Sum:
-    span = preset(name, day)
-    usage = await reports.usage_by(
-        page.services.database, "provider", since=span.since, until=span.until, zone=page.zone
-    )
-    return Sum(label, usage.total, f"/requests?range={name}")
+def _longest_sum(day: date) -> date:
+    return preset(_SPANS[-1][1], day).since or day
 
 
-async def _chart(page: Page, models: list[str], first: date, last: date) -> Chart | None:
+def _sum(label: str, name: str, rows: list[Any], day: date) -> Sum:
+    first = (preset(name, day).since or day).isoformat()
+    return Sum(label, reports.total_of([row for row in rows if row.group >= first]), f"/requests?range={name}")
+
+
+async def _advised(page: Page, query: Query) -> Advised:
+    """What advice would have saved, from the report at hand: this page never waits for one."""
+    try:
+        report = await page.services.advice.engine.report_within(0)
+    except LectrError:
+        report = None
+    return Advised(None if report is None else report.headline, query.url(part="advised"))
+
+
+async def _chart(page: Page, models: list[Any], by_day: list[Any], first: date, last: date) -> Chart | None:
     """Cost by day, one series for each of the dearest models and one for all others."""
     days = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
-
-    async def by_day(f: RequestFilter | None) -> dict[str, int]:
-        usage = await reports.usage_by(
-            page.services.database, "day", since=first, until=last + timedelta(days=1), zone=page.zone, f=f
-        )
-        return {row.group: row.cost_picousd for row in usage.rows}
-
-    whole = await by_day(None)
-    series = {name: await by_day(RequestFilter(model=name)) for name in models}
+    names = [row.group for row in models if row.cost_picousd]
+    until = last + timedelta(days=1)
+    series = await reports.cost_by_day(page.services.database, names, since=first, until=until, zone=page.zone)
+    whole = {row.group: row.cost_picousd for row in by_day if row.group >= days[0]}
     rest = {day: cost - sum(one.get(day, 0) for one in series.values()) for day, cost in whole.items()}
     if any(rest.values()):
         series["Other"] = rest

@@ -1,3 +1,4 @@
+import time
 from collections import deque
 from types import SimpleNamespace
 from typing import cast
@@ -32,6 +33,37 @@ def test_the_chart_stands_as_a_table_too_and_both_sum_to_the_same(stage: Stage, 
         total += whole
     first = NOW_US // DAY_US * DAY_US - 29 * DAY_US
     assert total == sum(entry.cost_picousd or 0 for entry in stage.entries if entry.started_at_us >= first)
+
+
+def test_today_and_seven_days_are_parts_of_the_same_days(stage: Stage, admin: Visit) -> None:
+    tiles = parse(admin.get("/?range=7d").text).all("dl", class_="tiles")[0].all("div")
+    for tile, days in zip(tiles, (1, 7, 30), strict=True):
+        first = (NOW_US // DAY_US - days + 1) * DAY_US
+        spent = sum(entry.cost_picousd or 0 for entry in stage.entries if entry.started_at_us >= first)
+        assert tile.one("dd", class_="figure").one("data").attributes["value"] == str(spent)
+
+
+def test_the_share_of_errors_leads_to_just_these_requests(stage: Stage, admin: Visit) -> None:
+    [link] = [link for link in parse(admin.get("/").text).all("a") if "failed=true" in link.attributes["href"]]
+    first = (NOW_US // DAY_US - 29) * DAY_US
+    failed = sum(entry.outcome != "ok" for entry in stage.entries if entry.started_at_us >= first)
+    page = parse(admin.get(link.attributes["href"]).text)
+    assert page.one("p", class_="tally").all("strong")[0].text == str(failed)
+    assert page.one("a", class_="chip").text == "failed"
+
+
+def test_what_advice_would_save_is_asked_for_again_while_it_is_not_there_and_waited_for_by_nobody(
+    fresh: Stage, admin: Visit
+) -> None:
+    deadline = time.monotonic() + 20
+    while "hx-trigger" in (tile := parse(admin.fragment("/?part=advised").text).one("div", id="advised")).attributes:
+        assert tile.attributes["hx-get"] == "/?part=advised"
+        assert "being worked out" in tile.text
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert tile.one("a").attributes["href"] == "/recommendations#traffic"
+    assert parse(admin.get("/").text).one("div", id="advised").text == tile.text
+    assert len(parse(fresh.visit().get("/").text).all("div", id="advised")) == 0, "nothing to advise on"
 
 
 def test_models_in_use_that_end_soon_are_named(admin: Visit) -> None:
