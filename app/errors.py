@@ -10,6 +10,7 @@ LectrError
 │   └── ProviderBadResponse    no HTTP came: 502 provider_bad_response
 │       └── ProviderReset      the connection broke: 502 provider_bad_response
 ├── LedgerError          the ledger refused or could not be opened; says what to do
+│   ├── LedgerAway       its database server does not answer, or not to us
 │   └── NotFoundError    no such row, key, user or override
 └── ConflictError        a name that is taken, an override that contradicts another
 """
@@ -79,6 +80,14 @@ class ProviderReset(ProviderBadResponse):
 
 class LedgerError(LectrError):
     """The ledger could not be opened, or refused."""
+
+
+class LedgerAway(LedgerError):
+    """The database server cannot be reached. `refused` is True if it answered, and waiting alone will not help."""
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 class NotFoundError(LedgerError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-TOOL_MARKERS = ("browser", "nginx")
+TOOL_MARKERS = ("browser", "nginx", "postgres")
 REQUIRE_TOOLS = os.environ.get("LECTR_REQUIRE_TOOLS") == "1"
 DEBIAN_PACKAGES = {"chromium": "chromium", "nginx": "nginx-light", "wrk": "wrk"}
 

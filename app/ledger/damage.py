@@ -9,6 +9,12 @@ BUSY_TIMEOUT_S = 5.0
 _DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+class DamageFound(Exception):
+    """A check has found what no statement has met yet."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
 def is_damage(error: BaseException | None) -> bool:
     """True if this error, or the one it was raised from, says that the file itself is broken."""
     while error is not None:

@@ -8,19 +8,22 @@ the loop that serves programs.
 """
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from app.errors import LectrError, LedgerError
+from app.errors import LectrError, LedgerAway, LedgerError
+from app.ledger.damage import DamageFound, is_damage
 from app.ledger.polite import politely
-from app.ledger.refusals import is_data_error, reason_of
+from app.ledger.postgres_url import is_postgres_url
+from app.ledger.refusals import is_data_error, may_pass, reason_of
+from app.ledger.setting_aside import mend, renew_lost, replace_damaged
 from app.ledger.sqlite_engines import BUSY_TIMEOUT_MS, SqliteEngines
 from app.ledger.sqlite_files import make_private_file, path_of
 from app.settings import Settings
@@ -32,6 +35,8 @@ Work = Callable[[sa.Connection], T]
 
 READERS = 4
 WRITE_ATTEMPTS = 4
+
+_log = logging.getLogger("lectr.ledger")
 
 
 class Engines(Protocol):
@@ -47,9 +52,9 @@ class Engines(Protocol):
     async def open(self) -> None: ...
     async def before_read(self) -> None: ...
     async def before_write(self) -> None: ...
-    def writing(self) -> AbstractContextManager[sa.Connection]: ...
-    def reading(self) -> AbstractContextManager[sa.Connection]: ...
-    def reading_alone(self) -> AbstractContextManager[sa.Connection]: ...
+    def write(self, work: Work[T]) -> T: ...
+    def read(self, work: Work[T]) -> T: ...
+    def read_alone(self, work: Work[T]) -> T: ...
     def failed(self, error: BaseException) -> None: ...
     async def close(self) -> None: ...
 
@@ -89,6 +94,10 @@ class Database:
         """True if the file was deleted or replaced; the next write opens what stands there now."""
         return self._engines.is_gone
 
+    def suspect(self, found: str) -> None:
+        """A check has found damage: the next write looks again, and replaces a file that is damaged."""
+        self._engines.failed(DamageFound(found))
+
     async def open(self) -> None:
         """Create or migrate the tables and connect. Raises LedgerError."""
         await self._engines.open()
@@ -101,12 +110,12 @@ class Database:
         for attempt in range(WRITE_ATTEMPTS):
             try:
                 return await self.write_once(work)
-            except exc.OperationalError as error:
+            except (exc.SQLAlchemyError, LedgerAway) as error:
+                if not may_pass(error):
+                    raise LedgerError(f"the ledger refused a change: {reason_of(error)}") from error
                 if attempt + 1 == WRITE_ATTEMPTS:
                     raise LedgerError(f"the ledger could not be written: {reason_of(error)}") from error
                 await asyncio.sleep(0.1 * 2**attempt)
-            except exc.SQLAlchemyError as error:
-                raise LedgerError(f"the ledger refused a change: {reason_of(error)}") from error
         raise AssertionError("the loop above returns or raises")
 
     async def write_once(self, work: Work[T]) -> T:
@@ -128,8 +137,7 @@ class Database:
 
     def _transaction(self, work: Work[T]) -> T:
         try:
-            with self._engines.writing() as connection:
-                return work(connection)
+            return self._engines.write(work)
         except exc.SQLAlchemyError as error:
             self._engines.failed(error)
             raise
@@ -144,8 +152,8 @@ class Database:
 
     def _snapshot(self, work: Work[T]) -> T:
         try:
-            with politely(), self._engines.reading() as connection:
-                return work(connection)
+            with politely():
+                return self._engines.read(work)
         except exc.SQLAlchemyError as error:
             self._engines.failed(error)
             raise
@@ -154,8 +162,8 @@ class Database:
         """As `read`, on a connection of its own, so that the few readers stay free for pages. Raises LedgerError."""
 
         def run() -> T:
-            with politely(), self._engines.reading_alone() as connection:
-                return work(connection)
+            with politely():
+                return self._engines.read_alone(work)
 
         try:
             await self._engines.before_read()
@@ -172,16 +180,28 @@ class Database:
         self._thread.shutdown(wait=False)
 
 
-async def open_database(settings: Settings) -> Database:
+async def open_database(settings: Settings, *, mends: bool = False, look_s: float = 0.0) -> Database:
     """Open the ledger of these settings, creating folder and tables where they are missing.
 
+    A server `mends`: a damaged SQLite file is set aside and replaced; `look_s` seconds are spent on finding out. A
+    PostgreSQL that cannot be reached at present it looks for again at each use.
     Raises LedgerError with what to do when the folder cannot be used, the file is no ledger or belongs to a newer,
     incompatible version.
     """
+    if is_postgres_url(settings.database_url):
+        return await _open_server(settings.database_url, serves=mends)
     path = path_of(settings)
     try:
+        await asyncio.to_thread(renew_lost, path)
         make_private_file(path)
-        return await open_file(path)
+        if look_s:
+            await asyncio.to_thread(mend, path, look_s)
+        try:
+            return await open_file(path)
+        except (LedgerError, sqlite3.Error, exc.SQLAlchemyError) as error:
+            if not (mends and is_damage(error) and await asyncio.to_thread(replace_damaged, path)):
+                raise
+            return await open_file(path)
     except LectrError:
         raise
     except (OSError, sqlite3.Error, exc.SQLAlchemyError) as error:
@@ -195,6 +215,24 @@ async def open_file(path: Path) -> Database:
     """Open the SQLite file that stands there. Raises LedgerError, OSError, sqlite3.Error."""
     database = Database(SqliteEngines(path, READERS))
     await database.open()
+    return database
+
+
+async def _open_server(url: str, *, serves: bool) -> Database:
+    # Imported late: who keeps the ledger in a file need not pay for what a server needs.
+    from app.ledger.postgres_engines import PostgresEngines
+
+    database = Database(PostgresEngines(url))
+    try:
+        await database.open()
+    except LectrError as error:
+        if not serves or not isinstance(error, LedgerAway):
+            await database.close()
+            raise
+        _log.warning("%s; what is to be written waits", error)
+    except exc.SQLAlchemyError as error:
+        await database.close()
+        raise LedgerError(f"{database.shown} cannot be used: {reason_of(error)}") from error
     return database
 
 

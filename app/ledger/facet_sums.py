@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.ledger.dialects import insert_merging, positional
+from app.ledger.dialects import RowInsert, insert_merging
 from app.ledger.tables import (
     COUNT_COLUMNS,
     FREE,
@@ -65,10 +65,10 @@ def fold(sums: Sums, stored: Mapping[int, tuple[Any, ...]]) -> FacetSums:
 
 
 @lru_cache(maxsize=4)
-def _statement(dialect: sa.Dialect) -> str:
+def _statement(dialect: sa.Dialect) -> RowInsert:
     merge = dict.fromkeys(FACET_SUM_COLUMNS, lambda old, new: old + new)
     statement = insert_merging(dialect, facet_sums, KEY_COLUMNS, merge)
-    return positional(statement, dialect, (*KEY_COLUMNS, *FACET_SUM_COLUMNS))
+    return RowInsert(statement, dialect, (*KEY_COLUMNS, *FACET_SUM_COLUMNS))
 
 
 def add_to_facets(connection: sa.Connection, sums: Sums, stored: Mapping[int, tuple[Any, ...]]) -> None:
@@ -78,7 +78,7 @@ def add_to_facets(connection: sa.Connection, sums: Sums, stored: Mapping[int, tu
         pairs = (half for number in numbers[_PAIRS] for half in (number >> LOW_BITS, number & LOW_MASK))
         rows.append((*place, *numbers[: _PAIRS.start], *pairs, *numbers[_PAIRS.stop :]))
     if rows:
-        connection.exec_driver_sql(_statement(connection.dialect), rows)
+        _statement(connection.dialect).run(connection, rows)
 
 
 def stored_groups(connection: sa.Connection, ids: Iterable[int]) -> dict[int, tuple[Any, ...]]:

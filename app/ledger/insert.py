@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.domain import LedgerEntry, Outcome
 from app.ledger.database import Database
-from app.ledger.dialects import insert_ignoring, positional
+from app.ledger.dialects import RowInsert, insert_ignoring
 from app.ledger.dimensions import Dimensions, Resolved
 from app.ledger.reprice import counted_entry, drop_empty_groups
 from app.ledger.request_lists import fetch_entries
@@ -38,8 +38,8 @@ class Inserted:
 
 
 @lru_cache(maxsize=4)
-def _statement(dialect: sa.Dialect) -> str:
-    return positional(insert_ignoring(dialect, requests, "id"), dialect, ROW_COLUMNS)
+def _statement(dialect: sa.Dialect) -> RowInsert:
+    return RowInsert(insert_ignoring(dialect, requests, "id"), dialect, ROW_COLUMNS)
 
 
 def _existing(connection: sa.Connection, ids: list[bytes]) -> dict[bytes, bool]:
@@ -97,7 +97,7 @@ def insert_batch(
         numbers = packed.numbers
         rows.append((packed.id, group_id, detail_id, *numbers))
         counted.append(Counted(group_id, packed.moment_us, numbers[_COST_AT], numbers[_DURATION_AT], numbers[_TOKENS]))
-    inserted = connection.exec_driver_sql(_statement(connection.dialect), rows).rowcount
+    inserted = _statement(connection.dialect).run(connection, rows)
     if not look_first and inserted != len(rows):
         raise KnownRows
     stored = ChainMap(new_groups.stored, dimensions.groups.stored)

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.ledger.clock import day_reader
-from app.ledger.dialects import insert_merging, positional
+from app.ledger.dialects import RowInsert, insert_merging
 from app.ledger.facet_sums import LOW_BITS, LOW_MASK, Sums, add_to_facets
 from app.ledger.histogram import BUCKETS, bucket_of
 from app.ledger.tables import HISTOGRAM_COLUMNS, TOKEN_COLUMNS, calendars, rollup, rollup_carry
@@ -115,12 +115,12 @@ def _least(old: Any, new: Any) -> Any:
 
 
 @lru_cache(maxsize=4)
-def _statements(dialect: sa.Dialect) -> tuple[str, str]:
+def _statements(dialect: sa.Dialect) -> tuple[RowInsert, RowInsert]:
     merge = dict.fromkeys(SUM_COLUMNS, _sum)
     merge |= {"cost_most": _most, "duration_most": _most, "cost_least": _least, "duration_least": _least}
     into_rollup = insert_merging(dialect, rollup, KEY_COLUMNS, merge)
     into_carry = insert_merging(dialect, rollup_carry, KEY_COLUMNS, dict.fromkeys(TOKEN_COLUMNS, _sum))
-    return positional(into_rollup, dialect, ROLLUP_COLUMNS), positional(into_carry, dialect, CARRY_COLUMNS)
+    return RowInsert(into_rollup, dialect, ROLLUP_COLUMNS), RowInsert(into_carry, dialect, CARRY_COLUMNS)
 
 
 def add_to_rollup(connection: sa.Connection, sums: Sums, groups: Mapping[int, tuple[Any, ...]]) -> None:
@@ -140,7 +140,7 @@ def add_to_rollup(connection: sa.Connection, sums: Sums, groups: Mapping[int, tu
         rows.append((*key, values[0], cost >> LOW_BITS, cost & LOW_MASK, *low, *values[_HISTOGRAM_AT:]))
     into_rollup, into_carry = _statements(connection.dialect)
     if rows:
-        connection.exec_driver_sql(into_rollup, rows)
+        into_rollup.run(connection, rows)
     if carried:
-        connection.exec_driver_sql(into_carry, carried)
+        into_carry.run(connection, carried)
     add_to_facets(connection, sums, groups)

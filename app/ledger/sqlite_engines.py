@@ -1,17 +1,22 @@
 """The embedded ledger: one SQLite file, one writing connection, a few reading ones."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from app.errors import LedgerError
+from app.ledger.damage import is_damage
 from app.ledger.schema import prepare_schema
-from app.ledger.sqlite_files import FileLock, make_private_file
+from app.ledger.setting_aside import renew_lost, replace_damaged
+from app.ledger.sqlite_files import NO_FILE, FileLock, file_id, make_private_file
+
+T = TypeVar("T")
+Work = Callable[[sa.Connection], T]
 
 BUSY_TIMEOUT_MS = 5000
 CHECKPOINT_PAGES = 1000
@@ -33,7 +38,8 @@ class SqliteEngines:
         self._checkpoints = FileLock(path.with_name(path.name + ".checkpoint-lock"))
         self._writer: sa.Engine
         self._readers: sa.Engine
-        self._inode = (0, 0)
+        self._inode = NO_FILE
+        self._suspect = False
 
     async def open(self) -> None:
         """Create or migrate the file and connect. Raises LedgerError, OSError, sqlite3.Error."""
@@ -59,7 +65,7 @@ class SqliteEngines:
         _configure(self._readers, "BEGIN", "PRAGMA query_only=ON")
         self._writer = sa.create_engine(url, poolclass=sa.StaticPool, hide_parameters=True, connect_args=_OPTIONS)
         _configure(self._writer, "BEGIN IMMEDIATE")
-        self._inode = _inode(self._file)
+        self._inode = file_id(self._file)
 
     async def before_read(self) -> None:
         """A file that is gone is opened anew by the next write."""
@@ -69,20 +75,29 @@ class SqliteEngines:
         if not self.is_gone:
             return
         await self._disconnect()
-        self.epoch += 1
+        if self._suspect:
+            await asyncio.to_thread(replace_damaged, self._file)
+            self._suspect = False
+        else:
+            await asyncio.to_thread(renew_lost, self._file)
+        if file_id(self._file) != self._inode:
+            self.epoch += 1
+        # Should the next step fail, all of this is done again.
+        self._inode = NO_FILE
         await asyncio.to_thread(make_private_file, self._file)
         await self._connect()
 
     @property
     def is_gone(self) -> bool:
-        """True if the file was deleted or replaced."""
-        return _inode(self._file) != self._inode
+        """True if the file was deleted, replaced or is suspected to be damaged."""
+        return self._suspect or file_id(self._file) != self._inode
 
     def failed(self, error: BaseException) -> None:
-        """Nothing is to be learnt: a file tells by its inode what became of it."""
+        """Before the next write the file is looked through, if this error says that it is damaged."""
+        if is_damage(error):
+            self._suspect = True
 
-    @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def write(self, work: Work[T]) -> T:
         """One transaction on the only writing connection. Runs in the writer's thread."""
         with self._writer.connect() as connection:
             # Only one process at a time moves the WAL into the file; whoever finds the duty free takes it over.
@@ -91,21 +106,19 @@ class SqliteEngines:
                 if driver is not None:
                     driver.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
             with connection.begin():
-                yield connection
+                return work(connection)
 
-    @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
+    def read(self, work: Work[T]) -> T:
         """One snapshot on a connection that cannot write. Runs in a reader's thread."""
         with self._readers.connect() as connection, connection.begin():
-            yield connection
+            return work(connection)
 
-    @contextmanager
-    def reading_alone(self) -> Iterator[sa.Connection]:
+    def read_alone(self, work: Work[T]) -> T:
         """The same on a connection of its own, so that one who reads at length keeps no reader from a page."""
         engine = sa.create_engine(f"sqlite:///{self._file}", poolclass=sa.NullPool, connect_args=_OPTIONS)
         _configure(engine, "BEGIN", "PRAGMA query_only=ON")
         with engine.connect() as connection, connection.begin():
-            yield connection
+            return work(connection)
 
     async def _disconnect(self) -> None:
         self._readers.dispose()
@@ -116,14 +129,6 @@ class SqliteEngines:
         """Close all connections and let the locks go."""
         await self._disconnect()
         self._users.release()
-
-
-def _inode(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        return 0, 0
-    return stat.st_dev, stat.st_ino
 
 
 def _configure(engine: sa.Engine, begin: str, *pragmas: str) -> None:

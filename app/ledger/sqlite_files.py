@@ -18,11 +18,13 @@ def path_of(settings: Settings) -> Path:
     url = settings.database_url
     if not url:
         return (settings.data_dir / "lectr.db").absolute()
-    scheme, _, rest = url.partition("://")
+    scheme, separator, rest = url.partition("://")
     if scheme.partition("+")[0] != "sqlite" or not rest.startswith("/") or rest.startswith("/:memory:"):
+        # Without a scheme there is no telling which part of it is the password.
+        begins = f"beginning with {scheme}://" if separator and scheme.isalnum() else "as it is"
         raise LedgerError(
-            f"DATABASE_URL begins with {scheme}://; this version keeps its ledger in SQLite: leave DATABASE_URL empty "
-            "or write sqlite:////absolute/path/lectr.db"
+            f"DATABASE_URL {begins} names no database that Lectr knows: write "
+            "postgres://USER:PASSWORD@HOST:5432/DATABASE or sqlite:////absolute/path/lectr.db, or leave it empty"
         )
     return Path(rest[1:].partition("?")[0]).absolute()
 

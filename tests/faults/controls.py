@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import app.asgi
 import app.ledger.insert
 from app.__main__ import main
+from app.ledger.dialects import RowInsert
 
 
 def take_out(safeguard: str) -> None:
@@ -19,9 +20,10 @@ def take_out(safeguard: str) -> None:
     elif safeguard == "no-conflict":
         with_conflict = app.ledger.insert._statement
 
-        def without(dialect: sa.Dialect) -> str:
-            text = with_conflict(dialect)
-            return "INSERT OR REPLACE" + text.removeprefix("INSERT").partition(" ON CONFLICT")[0]
+        def without(dialect: sa.Dialect) -> RowInsert:
+            insert = with_conflict(dialect)
+            insert._text = insert._text.replace("INSERT INTO", "INSERT OR REPLACE INTO").partition(" ON CONFLICT")[0]
+            return insert
 
         setattr(app.ledger.insert, "_statement", without)  # noqa: B010
     else:

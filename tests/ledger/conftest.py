@@ -1,4 +1,8 @@
-"""A fresh ledger for each test that asks for `database`."""
+"""A fresh ledger for each test that asks for `settings` or `database`.
+
+Tests marked `any_database`, usually a whole module, run twice, in a file and on a PostgreSQL; those marked
+`sqlite_only` are about the file itself.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,11 +11,22 @@ import pytest
 
 from app.ledger.database import Database, open_database
 from app.settings import Settings
+from tests import postgres
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "settings" not in metafunc.fixturenames:
+        return
+    kinds: list[object] = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+    marked = metafunc.definition.get_closest_marker
+    both = marked("any_database") is not None and marked("sqlite_only") is None
+    metafunc.parametrize("settings", kinds if both else kinds[:1], indirect=True)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path / "data")
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    url = postgres.fresh_url() if request.param == "postgresql" else ""
+    return Settings(data_dir=tmp_path / "data", database_url=url)
 
 
 @pytest.fixture

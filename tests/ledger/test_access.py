@@ -2,17 +2,18 @@
 
 import asyncio
 import re
-import sqlite3
 import time
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from app.errors import ConflictError, NotFoundError
 from app.ledger import sessions as sessions_module
 from app.ledger import users as users_module
+from app.ledger.advice_tables import METADATA
 from app.ledger.changes import ChangeFeed
 from app.ledger.clock import now_us
 from app.ledger.database import Database, open_database
@@ -24,12 +25,16 @@ from app.ledger.team import TeamStore
 from app.ledger.users import UserStore
 from app.settings import Settings
 from tests.ledger.builders import T0, entry
+from tests.ledger.locking import lock
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.any_database]
 
 
 async def everything_stored(database: Database) -> bytes:
-    assert database.path is not None
+    if database.path is None:
+        tables = METADATA.sorted_tables
+        rows = await database.read(lambda connection: [list(connection.execute(sa.select(table))) for table in tables])
+        return repr(rows).encode()
     wal = Path(f"{database.path}-wal")
     return database.path.read_bytes() + (wal.read_bytes() if wal.exists() else b"")
 
@@ -278,14 +283,11 @@ async def test_overrides_and_price_list_come_back_exactly(database: Database) ->
     assert team.price_list is None
 
 
-async def test_a_busy_database_is_waited_for(database: Database) -> None:
-    assert database.path is not None
-    other = sqlite3.connect(database.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+async def test_a_busy_database_is_waited_for(database: Database, settings: Settings) -> None:
+    free = await lock(database, settings)
     task = asyncio.create_task(KeyStore(database).create("a"))
     await asyncio.sleep(1)
     assert not task.done()
-    other.execute("COMMIT")
-    other.close()
+    await free()
     secret, _ = await asyncio.wait_for(task, 5)
     assert secret

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import shutil
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,9 @@ from app.ledger.verify import verify_rollup
 from app.ledger.writer import LedgerWriter
 from app.settings import Settings
 from tests.ledger.builders import T0, entry
+from tests.ledger.locking import lock
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.any_database]
 
 
 def interrupted(started: Started) -> LedgerEntry:
@@ -71,33 +71,29 @@ def ended(of: LedgerEntry) -> bytes:
 
 
 async def test_rows_are_confirmed_while_the_database_is_locked_and_written_afterwards(
-    database: Database, folder: Path
+    database: Database, settings: Settings, folder: Path
 ) -> None:
-    assert database.path is not None
-    other = sqlite3.connect(database.path, isolation_level=None)
     async with writing(database, folder) as writer:
-        other.execute("BEGIN IMMEDIATE")
+        free = await lock(database, settings)
         async with asyncio.timeout(1):
             await asyncio.gather(*(writer.hand_over(entry(T0 + number * 1000)) for number in range(100)))
         assert writer.counters.waiting == 100
-        other.execute("ROLLBACK")
-        other.close()
+        await free()
         await until(lambda: writer.counters.written == 100)
     assert await count_requests(database, RequestFilter()) == 100
     assert segments(folder, LIVE) == []
 
 
-async def test_rows_beyond_memory_come_back_from_the_spool(database: Database, folder: Path) -> None:
-    assert database.path is not None
-    other = sqlite3.connect(database.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+async def test_rows_beyond_memory_come_back_from_the_spool(
+    database: Database, settings: Settings, folder: Path
+) -> None:
+    free = await lock(database, settings)
     async with writing(database, folder, max_waiting=10) as writer:
         for number in range(200):
             await writer.hand_over(entry(T0 + number * 1000))
         assert writer.counters.lost == 0
         assert writer.counters.waiting == 200
-        other.execute("ROLLBACK")
-        other.close()
+        await free()
         await until(lambda: writer.counters.written == 200)
         assert writer.counters.waiting == writer.counters.lost == 0
     assert await count_requests(database, RequestFilter()) == 200
@@ -156,6 +152,7 @@ async def test_damage_in_a_segment_is_counted(database: Database, folder: Path) 
     assert await count_requests(database, RequestFilter()) == 2
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("replaced", [False, True])
 async def test_a_lost_database_gets_its_rows_and_keys_back(
     database: Database, folder: Path, settings: Settings, tmp_path: Path, replaced: bool
@@ -188,6 +185,7 @@ async def test_a_lost_database_gets_its_rows_and_keys_back(
     assert await verify_rollup(database) == []
 
 
+@pytest.mark.sqlite_only
 async def test_a_database_deleted_while_lectr_was_down_is_rebuilt(settings: Settings, folder: Path) -> None:
     first = await open_database(settings)
     async with writing(first, folder) as writer:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -21,8 +20,9 @@ from app.ledger.verify import verify_rollup
 from app.ledger.writer import LedgerWriter
 from app.settings import Settings
 from tests.ledger.builders import T0, entry
+from tests.ledger.locking import lock
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.any_database]
 
 
 @contextlib.asynccontextmanager
@@ -122,10 +122,8 @@ async def test_a_row_that_cannot_be_is_parked_and_its_neighbours_are_written(dat
     assert await verify_rollup(database) == []
 
 
-async def test_a_locked_database_holds_nobody_up_and_loses_nothing(database: Database) -> None:
-    assert database.path is not None
-    other = sqlite3.connect(database.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+async def test_a_locked_database_holds_nobody_up_and_loses_nothing(database: Database, settings: Settings) -> None:
+    free = await lock(database, settings)
     async with writing(database) as writer:
         before = time.monotonic()
         futures = [writer.hand_over(entry(T0 + number * 1000)) for number in range(300)]
@@ -138,8 +136,7 @@ async def test_a_locked_database_holds_nobody_up_and_loses_nothing(database: Dat
         assert not any(future.done() for future in futures)
         assert writer.counters.oldest_waiting_s > 2.5
         assert longest < 0.5, "the event loop stood still while the database was locked"
-        other.execute("ROLLBACK")
-        other.close()
+        await free()
         await asyncio.wait_for(asyncio.gather(*futures), 15)
     assert await count_requests(database, RequestFilter()) == 300
     assert await verify_rollup(database) == []
@@ -178,6 +175,7 @@ async def test_a_caller_that_is_cancelled_leaves_its_row_behind(database: Databa
     assert (await get_request(database, given.id)).id == given.id
 
 
+@pytest.mark.sqlite_only
 async def test_a_deleted_file_is_noticed_and_made_anew(database: Database) -> None:
     assert database.path is not None
     async with writing(database) as writer:
@@ -191,7 +189,7 @@ async def test_a_deleted_file_is_noticed_and_made_anew(database: Database) -> No
 
 
 CHILD = """
-import asyncio, random, sys
+import asyncio, os, random, sys
 from pathlib import Path
 from app.ledger.database import open_database
 from app.ledger.writer import LedgerWriter
@@ -199,7 +197,7 @@ from app.settings import Settings
 from tests.ledger.builders import T0, realistic
 
 async def main(folder, seed, count):
-    database = await open_database(Settings(data_dir=Path(folder)))
+    database = await open_database(Settings(data_dir=Path(folder), database_url=os.environ["DATABASE_URL"]))
     writer = LedgerWriter(database)
     writer.start()
     rng = random.Random(seed)
@@ -221,7 +219,9 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 
 async def child(settings: Settings, seed: int, count: int) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", CHILD, str(settings.data_dir), str(seed), str(count)), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", CHILD, str(settings.data_dir), str(seed), str(count)),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "DATABASE_URL": settings.database_url},
     )
 
 
@@ -240,11 +240,12 @@ async def test_kill_9_keeps_every_confirmed_row_and_sums_equal_rows(settings: Se
     for id in confirmed:
         assert (await get_request(database, id.strip())).id == id.strip()
     assert await verify_rollup(database) == []
-    assert await scalar(database, "PRAGMA integrity_check") == "ok"
+    if database.dialect == "sqlite":
+        assert await scalar(database, "PRAGMA integrity_check") == "ok"
     await database.close()
 
 
-async def test_two_processes_write_one_file(settings: Settings) -> None:
+async def test_two_processes_write_one_ledger(settings: Settings) -> None:
     children = [await child(settings, seed, 1000) for seed in (11, 12)]
     printed = [(await process.communicate())[0] for process in children]
     assert [process.returncode for process in children] == [0, 0]
@@ -255,6 +256,7 @@ async def test_two_processes_write_one_file(settings: Settings) -> None:
     await database.close()
 
 
+@pytest.mark.sqlite_only
 async def test_one_process_at_a_time_moves_the_log_into_the_file(settings: Settings, tmp_path: Path) -> None:
     first = await open_database(settings)
     second = await open_database(settings)
