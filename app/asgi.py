@@ -32,9 +32,10 @@ from app.edge.outer import App, Outer
 from app.edge.refusals import base_url, not_found
 from app.edge.routes import ProgramRoute, make_route
 from app.errors import RequestRejected
+from app.ledger.care import Caretaker
 from app.ledger.changes import TEAM, ChangeFeed
 from app.ledger.clock import now_us
-from app.ledger.database import Database, open_database
+from app.ledger.database import open_database
 from app.ledger.journal import Journal
 from app.ledger.keys import KeyStore
 from app.ledger.sessions import SessionStore
@@ -119,7 +120,7 @@ async def running(
     clock: Callable[[], int] = now_us,
 ) -> AsyncIterator[tuple[Services, Pipeline]]:
     """Everything that runs while Lectr runs, without the web: the CLI uses it too. Raises LedgerError."""
-    database = await open_database(settings)
+    database = await open_database(settings, mends=True)
     feed = ChangeFeed(database)
     holder = CatalogHolder(catalog)
     keys, team = KeyStore(database, feed), TeamStore(database, feed)
@@ -138,6 +139,7 @@ async def running(
         catalog=holder,
         database=database,
         ledger=ledger,
+        care=Caretaker(database, ledger.write_again, lambda: counters.ledger_unconfirmed),
         keys=keys,
         users=UserStore(database),
         sessions=SessionStore(database),
@@ -159,24 +161,24 @@ async def running(
     await team.load()
     await refresh_catalog()
     feed.subscribe(TEAM, refresh_catalog)
-    async with _at_work(upstream, ledger, feed, database, services.advice):
+    async with _at_work(upstream, feed, services):
         yield services, pipeline
 
 
 @asynccontextmanager
-async def _at_work(
-    upstream: UpstreamClient, ledger: LedgerWriter, feed: ChangeFeed, database: Database, advice: AdviceDesk
-) -> AsyncIterator[None]:
-    ledger.start()
+async def _at_work(upstream: UpstreamClient, feed: ChangeFeed, services: Services) -> AsyncIterator[None]:
+    services.ledger.start()
     feed.start()
+    services.care.start()
     try:
         yield
     finally:
         await upstream.close()
-        await ledger.stop()
+        await services.care.stop()
+        await services.ledger.stop()
         await feed.stop()
-        await advice.engine.close()
-        await database.close()
+        await services.advice.engine.close()
+        await services.database.close()
 
 
 @get("/health", sync_to_thread=False, security=[{}])

@@ -11,6 +11,7 @@ import msgspec
 
 from app.catalog.catalog import CatalogHolder
 from app.counters import Counters
+from app.ledger.care import Caretaker
 from app.ledger.database import Database
 from app.ledger.keys import KeyStore
 from app.ledger.sessions import SessionStore
@@ -34,6 +35,7 @@ class Services(msgspec.Struct, kw_only=True):
     catalog: CatalogHolder
     database: Database
     ledger: LedgerWriter
+    care: Caretaker
     keys: KeyStore
     users: UserStore
     sessions: SessionStore

@@ -1,5 +1,6 @@
 """`/api/self-check` and `/api/openapi.json`."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ from litestar.di import NamedDependency
 
 from app.api import parameters
 from app.api.failures import documented
+from app.ledger.troubles import troubles
 from app.services import Services
 
 
@@ -17,10 +19,14 @@ class SelfCheck(msgspec.Struct):
     `spool_requests` have records in the spool and no row yet, requests in flight included. `replaying` to `interrupted`
     count what other, ended processes left in the spool. `damaged` records could not be read; `unread` ones are of
     another version and stay in the spool until one comes that can read them. `overhead_…` is Lectr's own part of the
-    last 10,000 requests that reached a provider.
+    last 10,000 requests that reached a provider. `troubles` are the codes of what is wrong now, `notes` the same in
+    words. `database_checked_at` is when the file was last looked through for damage, `last_backup_at` when a backup of
+    it last ended; null: not since the start, or never.
     """
 
     status: str
+    troubles: list[str]
+    notes: list[str]
     version: str
     requests_in_flight: int
     requests_without_valid_key: int
@@ -43,6 +49,10 @@ class SelfCheck(msgspec.Struct):
     overhead_p50_us: int | None
     overhead_p95_us: int | None
     overhead_p99_us: int | None
+    database: str
+    database_bytes: int | None
+    database_checked_at: str | None
+    last_backup_at: str | None
     price_list_date: str
 
 
@@ -52,10 +62,13 @@ def self_check(request: parameters.Query, services: NamedDependency[Services]) -
     parameters.only(request, ())
     ledger, counters = services.ledger.counters, services.counters
     p50, p95, p99 = counters.overhead_quantiles_us() or (None, None, None)
-    kept = not (ledger.lost or ledger.parked or ledger.last_error or ledger.spool_error)
-    kept = kept and not (ledger.spool_damaged or ledger.spool_unread)
+    care = services.care.figures
+    found = troubles(ledger, care)
+    degraded = any(trouble.grave for trouble in found) or counters.unexpected_errors
     return SelfCheck(
-        status="ok" if kept and not counters.unexpected_errors else "degraded",
+        status="degraded" if degraded else "ok",
+        troubles=[trouble.code for trouble in found],
+        notes=[trouble.sentence for trouble in found],
         version=services.version,
         requests_in_flight=counters.in_flight,
         requests_without_valid_key=counters.without_valid_key,
@@ -78,8 +91,16 @@ def self_check(request: parameters.Query, services: NamedDependency[Services]) -
         overhead_p50_us=p50,
         overhead_p95_us=p95,
         overhead_p99_us=p99,
+        database=care.database,
+        database_bytes=care.bytes,
+        database_checked_at=_moment(care.checked_at_us),
+        last_backup_at=_moment(care.backup_at_us),
         price_list_date=services.catalog.current.listed_on.isoformat(),
     )
+
+
+def _moment(at_us: int | None) -> str | None:
+    return None if at_us is None else f"{datetime.fromtimestamp(at_us // 1_000_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @get("/api/openapi.json", sync_to_thread=False, include_in_schema=False)

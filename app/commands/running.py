@@ -21,6 +21,8 @@ from app.operations.in_force import catalog_in_force
 from app.services import Services
 from app.settings import Settings
 
+LOOK_S = 0.3
+"""How long a start may look for damage; what is larger than can be read by then is looked through while it serves."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -57,9 +59,13 @@ class sentences:  # noqa: N801 - reads as a statement: `with sentences():`
 
 
 @asynccontextmanager
-async def ledger(settings: Settings | None = None) -> AsyncIterator[Database]:
-    """The ledger of these settings, closed at the end. Raises LedgerError, SettingsError."""
-    database = await open_database(settings or settings_from_env())
+async def ledger(settings: Settings | None = None, *, mends: bool = False) -> AsyncIterator[Database]:
+    """The ledger of these settings, closed at the end; one who `mends` replaces a damaged file.
+
+    Raises LedgerError, SettingsError.
+    """
+    chosen = settings or settings_from_env()
+    database = await open_database(chosen, mends=mends, look_s=LOOK_S if mends else 0.0)
     try:
         yield database
     finally:

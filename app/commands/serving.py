@@ -112,7 +112,7 @@ def _serve_one(settings: Settings, listener: socket.socket) -> None:
 
 async def _prepare(settings: Settings, *, shows_secrets: bool) -> str:
     """Open (and migrate) the ledger before the server does, and say what a newcomer needs. Raises LedgerError."""
-    async with ledger(settings) as database:
+    async with ledger(settings, mends=True) as database:
         users, keys = UserStore(database), KeyStore(database)
         if settings.admin_password:
             await _set_admin_password(users, settings.admin_password)

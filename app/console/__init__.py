@@ -61,6 +61,7 @@ def routes() -> list[ControllerRouterHandler]:
             prices.add_override,
             prices.delete_override,
             prices.reprice,
+            box.show_self_check,
             box.set_zone,
             box.set_retention,
             box.make_backup,

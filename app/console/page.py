@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from app.console import caller, render
 from app.console.caller import AnyRequest
 from app.console.session import Visitor, form_token
+from app.ledger.troubles import troubles
 from app.services import Services
 
 _MAX_FIELD_CHARACTERS = 100_000
@@ -58,6 +59,7 @@ class Page(msgspec.Struct, frozen=True):
             theme=render.chosen_theme(self.request),
             version=self.services.version,
             notice=notice,
+            troubles=tuple(troubles(self.services.ledger.counters, self.services.care.figures)),
         )
 
     async def answer(

@@ -18,6 +18,7 @@ from app.console import figures, times
 from app.console.assets import assets
 from app.console.caller import AnyRequest
 from app.console.security import CSRF_FIELD
+from app.ledger.troubles import Trouble
 
 THEMES = ("light", "dark", "system")
 THEME_COOKIE = "lectr-theme"
@@ -45,6 +46,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     theme: str = "system"
     version: str = ""
     notice: str | None = None
+    troubles: tuple[Trouble, ...] = ()
+    """What is wrong with the ledger, for the banner on every page."""
     insecure: bool = False
     """True where the browser spoke plain http to something else than this machine."""
 

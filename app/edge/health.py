@@ -1,7 +1,8 @@
-"""`GET /health`: open, numbers only. 503 while the process drains, so that a load balancer turns away."""
+"""`GET /health`: open; numbers, and codes for what is wrong. 503 while draining, so that load balancers turn away."""
 
 from typing import Any
 
+from app.ledger.troubles import troubles
 from app.services import Services
 
 
@@ -9,10 +10,11 @@ def health(services: Services, *, draining: bool) -> tuple[int, dict[str, Any]]:
     """Status and document. `degraded` means that traffic runs and something of ours needs a look."""
     ledger = services.ledger.counters
     counters = services.counters
-    troubles = (ledger.lost, ledger.parked, ledger.last_error, ledger.spool_error, ledger.spool_damaged)
-    degraded = any(troubles) or bool(ledger.spool_unread or counters.unexpected_errors)
+    found = troubles(ledger, services.care.figures)
+    degraded = any(trouble.grave for trouble in found) or bool(counters.unexpected_errors)
     document: dict[str, Any] = {
         "status": "draining" if draining else "degraded" if degraded else "ok",
+        "troubles": [trouble.code for trouble in found],
         "version": services.version,
         "uptime_s": max(0, services.clock() - services.started_at_us) // 1_000_000,
         "in_flight": counters.in_flight,

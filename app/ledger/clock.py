@@ -24,6 +24,11 @@ def day_text(number: int) -> str:
     return (EPOCH + timedelta(days=number)).isoformat()
 
 
+def utc_text(at_us: int) -> str:
+    """YYYY-MM-DD HH:MM UTC."""
+    return f"{datetime.fromtimestamp(at_us // 1_000_000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def zone_named(name: str) -> ZoneInfo:
     """The time zone with this IANA name. Raises ValueError with a sentence."""
     try:

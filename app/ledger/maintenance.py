@@ -44,8 +44,15 @@ async def ledger_counts(database: Database) -> LedgerCounts:
         return [int(total or 0), *counts]
 
     total, described, summed, parked, known = await database.read(work)
-    size = 0 if database.path is None else _size(database.path)
-    return LedgerCounts(total, described, summed, parked, known, size)
+    return LedgerCounts(total, described, summed, parked, known, await database_bytes(database))
+
+
+async def database_bytes(database: Database) -> int:
+    """How much room the database takes. Raises LedgerError."""
+    if database.path is not None:
+        return await asyncio.to_thread(_size, database.path)
+    query = "SELECT pg_database_size(current_database())"
+    return await database.read(lambda connection: int(connection.exec_driver_sql(query).scalar_one()))
 
 
 def _size(path: Path) -> int:
@@ -54,6 +61,18 @@ def _size(path: Path) -> int:
         with contextlib.suppress(OSError):
             size += Path(f"{path}{suffix}").stat().st_size
     return size
+
+
+def last_backup_us(path: Path) -> int | None:
+    """When the last backup of this file ended, wherever it went; None if none is known."""
+    try:
+        return int(_backup_mark(path).stat().st_mtime_ns // 1000)
+    except OSError:
+        return None
+
+
+def _backup_mark(path: Path) -> Path:
+    return path.with_name(path.name + ".backed-up")
 
 
 async def is_empty(database: Database) -> bool:
@@ -82,6 +101,9 @@ def _back_up(source: Path, destination: Path) -> None:
     try:
         _copy(source, partial)
         partial.replace(destination)
+        with contextlib.suppress(OSError):
+            os.close(os.open(_backup_mark(source), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.utime(_backup_mark(source))
     except BaseException:
         for suffix in ("", "-journal"):
             with contextlib.suppress(OSError):

@@ -1,0 +1,182 @@
+"""Looks after the database while Lectr serves: is it whole, is a copy of what cannot be missed kept, how large is it.
+
+One task, off the request path. What it finds damaged is set aside by the next write; what a file that was set aside
+still holds is read and written into the new one.
+"""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from app.domain import LedgerEntry
+from app.errors import LedgerError
+from app.ledger.clock import now_us
+from app.ledger.damage import find_damage
+from app.ledger.damaged_rows import DamagedRows
+from app.ledger.database import Database
+from app.ledger.essentials import Essentials, keep_copy, read_copy, read_essentials
+from app.ledger.maintenance import database_bytes, last_backup_us
+from app.ledger.setting_aside import SetAside, set_aside_files
+from app.ledger.sqlite_files import FileLock
+
+TURN_S = 1.0
+LOOK_EVERY_S = 5.0
+COPY_EVERY_S = 10.0
+CHECK_EVERY_S = 600.0
+CHECK_SHARE = 200
+"""A check takes at most one part in so many of the time."""
+FIRST_CHECK_S = 15.0
+SLOW_SHOWN_S = 60.0
+PAUSE_S = 0.02
+
+_log = logging.getLogger("lectr.ledger")
+
+WriteRows = Callable[[Sequence[LedgerEntry]], Awaitable[None]]
+
+
+class CareFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of the database as it was last looked at; None: not yet, or never.
+
+    `slow` is True where answers went out within the last minute that the spool had not confirmed in time.
+    """
+
+    database: str
+    bytes: int | None = None
+    backup_at_us: int | None = None
+    checked_at_us: int | None = None
+    set_aside: tuple[SetAside, ...] = ()
+    slow: bool = False
+
+
+class Caretaker:
+    """One process's care for its database. `unconfirmed` tells how many rows were not confirmed in time so far."""
+
+    def __init__(self, database: Database, write: WriteRows, unconfirmed: Callable[[], int]) -> None:
+        self._database = database
+        self._write = write
+        self._unconfirmed = unconfirmed
+        self._unconfirmed_before = 0
+        self._slow_until = 0.0
+        self._copied: Essentials | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._figures = CareFigures(database=database.shown)
+        begun = time.monotonic()
+        self._due = {
+            self._look: begun,
+            self._keep_copy: begun,
+            self._check: begun + FIRST_CHECK_S,
+            self._read_set_aside: begun,
+        }
+
+    @property
+    def figures(self) -> CareFigures:
+        """What was last seen."""
+        return msgspec.structs.replace(self._figures, slow=time.monotonic() < self._slow_until)
+
+    def start(self) -> None:
+        """Begin; needs a running event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="ledger-care")
+
+    async def stop(self) -> None:
+        """End; what was not done is done by the next process."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self) -> None:
+        while True:
+            count = self._unconfirmed()
+            if count != self._unconfirmed_before:
+                self._unconfirmed_before, self._slow_until = count, time.monotonic() + SLOW_SHOWN_S
+            for duty, due in list(self._due.items()):
+                if time.monotonic() < due:
+                    continue
+                pause = LOOK_EVERY_S
+                try:
+                    pause = await duty()
+                except (LedgerError, OSError, sqlite3.Error) as error:
+                    _log.warning("the ledger could not be looked after: %s", error)
+                except Exception:
+                    _log.exception("the ledger could not be looked after")
+                self._due[duty] = time.monotonic() + pause
+            await asyncio.sleep(TURN_S)
+
+    async def _look(self) -> float:
+        """Sizes, backups, files that were set aside."""
+        path = self._database.path
+        found = () if path is None else tuple(await asyncio.to_thread(set_aside_files, path))
+        backup_at_us = None if path is None else await asyncio.to_thread(last_backup_us, path)
+        size = await database_bytes(self._database)
+        self._figures = msgspec.structs.replace(self._figures, bytes=size, backup_at_us=backup_at_us, set_aside=found)
+        return LOOK_EVERY_S
+
+    async def _keep_copy(self) -> float:
+        """Copy the small tables beside the file, when they have changed."""
+        path = self._database.path
+        if path is not None and not self._database.file_is_gone:
+            found = await self._database.read(read_essentials)
+            if self._copied is None:
+                self._copied = await asyncio.to_thread(read_copy, path)
+            if _lasting(found) != _lasting(self._copied):
+                await asyncio.to_thread(keep_copy, path, found)
+                self._copied = found
+        return COPY_EVERY_S
+
+    async def _check(self) -> float:
+        """Look through the whole file: SQLite goes on inserting into one that is damaged elsewhere."""
+        path = self._database.path
+        if path is None or self._database.file_is_gone:
+            return CHECK_EVERY_S
+        began = time.monotonic()
+        found = await asyncio.to_thread(find_damage, path)
+        took = time.monotonic() - began
+        if found is not None:
+            self._database.suspect(found)
+            await self._database.write_once(lambda _: None)
+        self._figures = msgspec.structs.replace(self._figures, checked_at_us=now_us())
+        return max(CHECK_EVERY_S, took * CHECK_SHARE)
+
+    async def _read_set_aside(self) -> float:
+        """Bring the rows over that a damaged file still gives; one process does it."""
+        path = self._database.path
+        for report in () if path is None else await asyncio.to_thread(set_aside_files, path):
+            if path is not None and not report.searched:
+                lock = FileLock(path.with_name(report.file + ".lock"))
+                if await asyncio.to_thread(lock.take):
+                    try:
+                        await self._bring_over(path.parent, report)
+                    finally:
+                        lock.release()
+        return LOOK_EVERY_S
+
+    async def _bring_over(self, folder: Path, report: SetAside) -> None:
+        rows = DamagedRows(folder / report.file)
+        found = 0
+        try:
+            chunks = rows.chunks(now_us())
+            while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+                await self._write(chunk)
+                found += len(chunk)
+                await asyncio.sleep(PAUSE_S)
+        finally:
+            await asyncio.to_thread(rows.close)
+        done = msgspec.structs.replace(report, rows=found, gaps=rows.gaps, searched=True)
+        await asyncio.to_thread(done.write, folder)
+        with contextlib.suppress(OSError):
+            (folder / (report.file + ".lock")).unlink()
+        _log.warning("%d requests were read from %s; %d parts of it could not be read", found, report.file, rows.gaps)
+
+
+def _lasting(found: Essentials) -> Essentials:
+    """Without what changes with every request."""
+    return {
+        name: [{column: value for column, value in row.items() if column != "last_used_at_us"} for row in rows]
+        for name, rows in found.items()
+    }
