@@ -179,6 +179,7 @@ def fresh_url() -> str:
     return server.url(server.make_database())
 
 
-def database_url() -> str:
-    """What settings of tests get as DATABASE_URL: nothing, or a fresh database where the run is on PostgreSQL."""
+@functools.cache
+def database_url(folder: Path) -> str:
+    """DATABASE_URL of a Lectr with this data folder: none, or a database of its own in a run on PostgreSQL."""
     return fresh_url() if os.environ.get("LECTR_TEST_DATABASE") == "postgresql" else ""

@@ -21,6 +21,7 @@ from app.ledger.clock import now_us
 from app.ledger.database import open_database
 from app.ledger.keys import KeyStore
 from app.settings import Settings
+from tests.postgres import database_url
 
 ADMIN_TOKEN = "token-of-the-running-tests"
 STARTS_WITHIN_S = 20.0
@@ -272,7 +273,8 @@ def running(
 
 def data_settings(folder: Path, **values: Any) -> Settings:
     """Settings with a data folder of their own below `folder`."""
-    return msgspec.structs.replace(Settings(data_dir=folder / "data"), **values)
+    data = folder / "data"
+    return msgspec.structs.replace(Settings(data_dir=data, database_url=database_url(data)), **values)
 
 
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")

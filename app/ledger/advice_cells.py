@@ -16,7 +16,7 @@ from app.ledger.advice_tables import advice_cells, advice_days
 from app.ledger.clock import DAY_US, id_floor
 from app.ledger.database import Database
 from app.ledger.dialects import RowInsert
-from app.ledger.facet_sums import LOW_BITS, LOW_MASK
+from app.ledger.facet_sums import LOW_BITS
 from app.ledger.filters import RequestFilter
 from app.ledger.schema import UTC_CALENDAR
 from app.ledger.sums import read_sums
@@ -98,8 +98,8 @@ def _summed(connection: sa.Connection, day: int, thresholds: Sequence[int]) -> l
             c.detail_id,
             size,
             sa.func.count(),
-            sa.func.sum(cost.op(">>")(LOW_BITS)),
-            sa.func.sum(cost.op("&")(LOW_MASK)),
+            sa.func.sum(cost // sa.literal(2**LOW_BITS)),
+            sa.func.sum(cost % sa.literal(2**LOW_BITS)),
             *(sa.func.sum(_count(name)) for name in TOKEN_COLUMNS),
             sa.func.max(into),
             sa.func.max(out),
@@ -108,7 +108,7 @@ def _summed(connection: sa.Connection, day: int, thresholds: Sequence[int]) -> l
         .where(c.id >= id_floor(day * DAY_US), c.id < id_floor((day + 1) * DAY_US))
         .group_by(c.group_id, c.detail_id, size)
     )
-    return [tuple(row) for row in connection.execute(query)]
+    return [tuple(map(int, row)) for row in connection.execute(query)]
 
 
 def _store(connection: sa.Connection, day: int, rows: list[tuple[Any, ...]], stamp: str | None) -> None:

@@ -25,7 +25,7 @@ from app.ledger.postgres_url import is_postgres_url
 from app.ledger.refusals import is_data_error, may_pass, reason_of
 from app.ledger.setting_aside import mend, renew_lost, replace_damaged
 from app.ledger.sqlite_engines import BUSY_TIMEOUT_MS, SqliteEngines
-from app.ledger.sqlite_files import make_private_file, path_of
+from app.ledger.sqlite_files import make_private_file, make_private_folder, path_of
 from app.settings import Settings
 
 __all__ = ["BUSY_TIMEOUT_MS", "Database", "is_data_error", "open_database"]
@@ -189,7 +189,7 @@ async def open_database(settings: Settings, *, mends: bool = False, look_s: floa
     incompatible version.
     """
     if is_postgres_url(settings.database_url):
-        return await _open_server(settings.database_url, serves=mends)
+        return await _open_server(settings, serves=mends)
     path = path_of(settings)
     try:
         await asyncio.to_thread(renew_lost, path)
@@ -218,18 +218,25 @@ async def open_file(path: Path) -> Database:
     return database
 
 
-async def _open_server(url: str, *, serves: bool) -> Database:
+async def _open_server(settings: Settings, *, serves: bool) -> Database:
     # Imported late: who keeps the ledger in a file need not pay for what a server needs.
     from app.ledger.postgres_engines import PostgresEngines
 
-    database = Database(PostgresEngines(url))
+    database = Database(PostgresEngines(settings.database_url))
     try:
+        make_private_folder(settings.data_dir.absolute())
         await database.open()
     except LectrError as error:
         if not serves or not isinstance(error, LedgerAway):
             await database.close()
             raise
         _log.warning("%s; what is to be written waits", error)
+    except OSError as error:
+        await database.close()
+        raise LedgerError(
+            f"the folder {settings.data_dir} cannot be used ({_text(error)}); it takes what the database has not yet "
+            "got: set LECTR_DATA_DIR to one that belongs to the user Lectr runs as"
+        ) from error
     except exc.SQLAlchemyError as error:
         await database.close()
         raise LedgerError(f"{database.shown} cannot be used: {reason_of(error)}") from error

@@ -29,16 +29,21 @@ def path_of(settings: Settings) -> Path:
     return Path(rest[1:].partition("?")[0]).absolute()
 
 
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that is its owner's alone (0700). Raises OSError."""
+    existed = folder.exists()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not existed:
+        folder.chmod(0o700)
+    elif folder != Path.cwd():
+        # A mounted volume may belong to somebody else; what is in it is private all the same.
+        with contextlib.suppress(PermissionError):
+            folder.chmod(0o700)
+
+
 def make_private_file(path: Path) -> None:
     """Make folder (0700) and file (0600); SQLite gives its side files the file's own mode. Raises OSError."""
-    existed = path.parent.exists()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not existed:
-        path.parent.chmod(0o700)
-    elif path.parent != Path.cwd():
-        # A mounted volume may belong to somebody else; the file itself is private all the same.
-        with contextlib.suppress(PermissionError):
-            path.parent.chmod(0o700)
+    make_private_folder(path.parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
         with contextlib.suppress(FileNotFoundError, PermissionError):

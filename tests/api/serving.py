@@ -21,6 +21,7 @@ from app.ledger.insert import insert_many
 from app.ledger.keys import KeyStore
 from app.ledger.team import TeamStore
 from app.settings import Settings
+from tests.postgres import database_url
 
 TOKEN = "admin-token-of-the-tests"
 _STARTS_WITHIN_S = 20.0
@@ -61,6 +62,7 @@ def settings_for(folder: Path, upstream: str = "http://127.0.0.1:9", **changed: 
     named = {f"{name}_base_url": url for name, url in urls.items() if name != "azure"}
     values = {
         "data_dir": folder,
+        "database_url": database_url(folder),
         "admin_token": TOKEN,
         "allow_private_upstreams": True,
         "azure_endpoint": urls["azure"],

@@ -30,6 +30,7 @@ from app.ledger.users import UserStore
 from app.ledger.writer import LedgerWriter
 from app.settings import Settings
 from tests.console.traffic import forty_days
+from tests.postgres import database_url
 
 PASSWORD = "correct horse"
 NOW_US = time.time_ns() // 1000
@@ -117,7 +118,8 @@ def running(folder: Path, *, requests: int = 900, port: int = 0, **changed: obje
 
 
 def _settings(folder: Path, changed: dict[str, object]) -> Settings:
-    return Settings(data_dir=folder, secret="s" * 32, admin_token="t" * 32, **changed)  # type: ignore[arg-type]
+    url = database_url(folder)
+    return Settings(data_dir=folder, database_url=url, secret="s" * 32, admin_token="t" * 32, **changed)  # type: ignore[arg-type]
 
 
 @contextmanager

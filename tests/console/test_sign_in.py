@@ -9,11 +9,12 @@ from app.ledger.users import UserStore
 from app.settings import Settings
 from tests.console.html import parse
 from tests.console.stage import PASSWORD, Stage, running, serving
+from tests.postgres import database_url
 
 
 def link_token(folder: Path, name: str) -> str:
     async def make() -> str:
-        database = await open_database(Settings(data_dir=folder))
+        database = await open_database(Settings(data_dir=folder, database_url=database_url(folder)))
         try:
             return await UserStore(database).create_link(name)
         finally:
