@@ -132,7 +132,7 @@ def build_entry(record: Record, catalog: Catalog, *, whole: bool) -> LedgerEntry
         key=request.key.name,
         provider=detection.provider if detection else None,
         detected_by=detection.detected_by if detection else None,
-        flags=tuple(dict.fromkeys(flags)),
+        flags=tuple(dict.fromkeys(flags)) if flags else (),
         request_model=request.model,
         response_model=reply.response_model or None,
         endpoint=request.endpoint,

@@ -21,6 +21,9 @@ OVERRIDE_IGNORED = "override_ignored"
 KEY_MISMATCH = "key_mismatch"
 PROVIDER_UNKNOWN = "provider_unknown"
 
+KEPT_ANSWERS = 4096
+"""A team asks for a few dozen models; whoever sends a new name each time must not fill the memory."""
+
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """All that detection may look at. `provider_key` is the caller's own key; it is never kept or shown."""
@@ -54,7 +57,7 @@ class Detector:
             ),
             None,
         )
-        self._answers: dict[tuple[str, str, tuple[str, ...]], Detection] = {}
+        self._answers: dict[tuple[str | None, str, str | None, str | None, KeyShape | None], Detection] = {}
         self._rules: tuple[tuple[str, Callable[[Question], str | None]], ...] = (
             ("header", self.by_header),
             ("key_default", self.by_key_default),
@@ -66,12 +69,23 @@ class Detector:
 
     def detect(self, question: Question) -> Detection:
         """The provider of a request, the rule and the flags; without trace, near misses and ambiguity."""
-        verdict = self.first_answer(question)
+        # Of the caller's key nothing but its shape is looked at, and nothing else is kept here.
         shape = self.shapes.of(question.provider_key)
+        asked = (question.model, question.path, question.provider_header, question.key_default, shape)
+        known = self._answers.get(asked)
+        if known is None:
+            if len(self._answers) >= KEPT_ANSWERS:
+                self._answers.clear()
+            known = self._answers[asked] = self._detect(question, shape)
+        return known
+
+    def _detect(self, question: Question, shape: KeyShape | None) -> Detection:
+        verdict = self.first_answer(question)
+        provider, rule = verdict.provider, verdict.rule
         flags = self._flags(question, verdict, shape)
         if KEY_MISMATCH in flags and shape is not None:
-            return self._answer(shape.provider, "key_shape", flags)
-        return self._answer(verdict.provider, verdict.rule, flags)
+            provider, rule = shape.provider, "key_shape"
+        return Detection(provider=provider, detected_by=rule, flags=flags, recognised=rule != "default")
 
     def first_answer(self, question: Question) -> Verdict:
         """The rules in order, up to the first that names a provider."""
@@ -134,13 +148,6 @@ class Detector:
             return ()
         told = ((KEY_MISMATCH, mismatch), (OVERRIDE_IGNORED, overruled), (PROVIDER_UNKNOWN, unknown))
         return tuple(flag for flag, holds in told if holds)
-
-    def _answer(self, provider: str, rule: str, flags: tuple[str, ...]) -> Detection:
-        known = self._answers.get((provider, rule, flags))
-        if known is None:
-            known = Detection(provider=provider, detected_by=rule, flags=flags, recognised=rule != "default")
-            self._answers[provider, rule, flags] = known
-        return known
 
 
 # A team's override makes a new catalog; the one before may still be in use by requests under way.

@@ -43,12 +43,7 @@ class Client:
         """The request's body as it comes. Raises ClientGone, and RequestRejected over the limit or at a standstill."""
         seen = 0
         while not self.body_done:
-            message = await self._next_message()
-            if message["type"] == "http.disconnect":
-                self.left = True
-                raise ClientGone
-            chunk = message.get("body", b"")
-            self.body_done = not message.get("more_body", False)
+            chunk = await self._next_chunk()
             seen += len(chunk)
             if seen > limit_bytes:
                 raise too_large(limit_bytes)
@@ -57,14 +52,20 @@ class Client:
 
     async def read_body(self, limit_bytes: int) -> bytes:
         """The whole body; raises as read_chunks does."""
-        chunks = [chunk async for chunk in self.read_chunks(limit_bytes)]
+        chunks: list[bytes] = []
+        seen = 0
+        while not self.body_done:
+            chunk = await self._next_chunk()
+            seen += len(chunk)
+            if seen > limit_bytes:
+                raise too_large(limit_bytes)
+            chunks.append(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def watch(self) -> None:
         """From now on, cancel the running task when the caller hangs up. The body must have been read."""
-        task = asyncio.current_task()
-        if task is not None and self._watcher is None:
-            self._watcher = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._begin_to_watch, task)
+        if self._watcher is None and (task := asyncio.current_task()) is not None:
+            self._watcher = task.get_loop().call_later(_WATCH_AFTER_S, self._begin_to_watch, task)
 
     def _begin_to_watch(self, task: asyncio.Task[Any]) -> None:
         self._watcher = asyncio.create_task(self._watch(task))
@@ -108,17 +109,36 @@ class Client:
                     pass
         await self.end()
 
-    async def _next_message(self) -> Message:
+    async def _next_chunk(self) -> bytes:
+        # What asyncio.timeout does, at a third of its cost: nearly every body is there already.
         before = time.perf_counter_ns()
+        late = False
+        task = asyncio.current_task()
+        assert task is not None
+
+        def stand_still() -> None:
+            nonlocal late
+            late = True
+            task.cancel()
+
+        timer = task.get_loop().call_later(self._body_timeout_s, stand_still)
         try:
-            async with asyncio.timeout(self._body_timeout_s):
-                return await self._receive()
-        except TimeoutError:
-            raise RequestRejected(
-                408, "request_timeout", f"The request's body stood still for {self._body_timeout_s:g} s."
-            ) from None
+            message = await self._receive()
+        except asyncio.CancelledError:
+            if late and task.uncancel() == 0:
+                raise RequestRejected(
+                    408, "request_timeout", f"The request's body stood still for {self._body_timeout_s:g} s."
+                ) from None
+            raise
         finally:
+            timer.cancel()
             self.waited_ns += time.perf_counter_ns() - before
+        if message["type"] == "http.disconnect":
+            self.left = True
+            raise ClientGone
+        self.body_done = not message.get("more_body", False)
+        chunk: bytes = message.get("body", b"")
+        return chunk
 
     async def _watch(self, task: asyncio.Task[Any]) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -51,6 +51,9 @@ def _openai(provider: str, endpoint: str, usage: dict[str, Any], searches: int) 
     completion = count(usage, "completion_tokens", "output_tokens")
     into = fields_of(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
     out = fields_of(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
+    if provider != "gemini" and not (_says_more(into) or _says_more(out) or usage.get("cached_tokens")):
+        # Most answers: their details are zeros.
+        return Usage(input_tokens=prompt, output_tokens=completion, web_searches=searches, flags=read.flags)
     reasoning = count(out, "reasoning_tokens")
     if provider == "gemini" and as_number(usage.get("prompt_tokens")) is not None:
         # Gemini's compatible endpoint shows thinking in the total alone; where it also shows it as a detail, the
@@ -85,6 +88,10 @@ def _openai(provider: str, endpoint: str, usage: dict[str, Any], searches: int) 
         web_searches=searches,
         flags=read.flags,
     )
+
+
+def _says_more(details: dict[str, Any]) -> bool:
+    return any(details.values())
 
 
 def _images(provider: str, endpoint: str, usage: dict[str, Any], searches: int) -> Usage:

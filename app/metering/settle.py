@@ -1,6 +1,7 @@
 """The end of metering: from what a reader learned to counts and cost of one row."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -19,10 +20,17 @@ class Settlement(msgspec.Struct, frozen=True):
     usage_json: str | None = None
 
 
+_DAY_US = 86_400_000_000
+
 FREE = Settlement(None, UsageSource.NONE, Cost(0))
 """Not billable: the provider takes nothing for it."""
 ENCODED = Settlement(None, UsageSource.NONE, Cost(None, CostReason.ENCODED_BODY))
 """The answer came compressed although none was asked for, and went on as it came."""
+
+
+@lru_cache(maxsize=8)
+def _day(days: int) -> date:
+    return datetime.fromtimestamp(days * (_DAY_US // 1_000_000), UTC).date()
 
 
 def settle(
@@ -56,7 +64,7 @@ def settle(
             response_model=reply.response_model,
             request_model=request.model,
             service_tier=reply.service_tier,
-            on=datetime.fromtimestamp(request.started_at_us / 1e6, UTC).date(),
+            on=_day(request.started_at_us // _DAY_US),
         )
         return Settlement(usage, source, cost, text)
     except Exception:

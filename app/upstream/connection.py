@@ -45,7 +45,6 @@ class Connection(asyncio.Protocol):
         self._until_close = False
         self._headers: list[tuple[bytes, bytes]] = []
         self._status = 0
-        self._reason = b""
         self._chunks: deque[bytes] = deque()
         self._buffered_bytes = 0
         self._keep_alive = False
@@ -104,9 +103,6 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self.complete:
             raise httpx.RemoteProtocolError("the provider sent a second answer")
-
-    def on_status(self, status: bytes) -> None:
-        self._reason = status
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.have_head:
@@ -180,15 +176,15 @@ class Connection(asyncio.Protocol):
             await self._write_waiter
         self._begun = self._loop.time()
 
-    async def read_head(self) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-        """Status, reason, fields (names lower-case). Raises httpx.ReadError, ReadTimeout, RemoteProtocolError."""
+    async def read_head(self) -> tuple[int, list[tuple[bytes, bytes]]]:
+        """Status and fields (names lower-case). Raises httpx.ReadError, ReadTimeout, RemoteProtocolError."""
         while not self.have_head:
             if self.failure is not None:
                 raise self.failure
             await self._wait()
         if self._idle_s is not None:
             self._arm(self._last_read + self._idle_s)
-        return self._status, self._reason, self._headers
+        return self._status, self._headers
 
     async def read_chunk(self) -> bytes:
         """The next body bytes as they came, b"" at the clean end. Raises as read_head does."""

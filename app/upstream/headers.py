@@ -1,6 +1,7 @@
 """Which header fields go upstream and which come back: deny lists, so that tomorrow's beta header passes."""
 
 import re
+from functools import lru_cache
 
 from app.catalog.schema import Provider
 from app.domain import Headers
@@ -26,15 +27,23 @@ _NEVER_UPSTREAM = (
 )
 _NEVER_BACK = _HOP_BY_HOP | frozenset((b"set-cookie", b"set-cookie2"))
 _NEVER_PREFIXES = (b"x-lectr-", b"x-forwarded-")
-_AZURE_ONLY = b"ocp-apim-subscription-key"
+_AZURE_ONLY = (b"ocp-apim-subscription-key", b"ocp_apim_subscription_key")
+_NOTHING: frozenset[bytes] = frozenset()
 _UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def _named_in_connection(headers: Headers) -> frozenset[bytes]:
     named = [value for name, value in headers if name == b"connection"]
-    if not named:
-        return frozenset()
+    if not named or named == [b"keep-alive"]:
+        return _NOTHING
     return frozenset(token.strip().lower() for value in named for token in value.split(b","))
+
+
+@lru_cache(maxsize=1024)
+def _goes_upstream(name: bytes) -> bool:
+    # Servers behind a gateway interface read X_Forwarded_For as X-Forwarded-For.
+    read_as = name.replace(b"_", b"-")
+    return read_as not in _NEVER_UPSTREAM and not read_as.startswith(_NEVER_PREFIXES)
 
 
 def request_headers(
@@ -45,11 +54,9 @@ def request_headers(
     kept: Headers = [(b"host", host)]
     for field in headers:
         name = field[0]
-        # Servers behind a gateway interface read X_Forwarded_For as X-Forwarded-For.
-        read_as = name.replace(b"_", b"-") if b"_" in name else name
-        if read_as in _NEVER_UPSTREAM or name in dropped or read_as.startswith(_NEVER_PREFIXES):
+        if not _goes_upstream(name) or name in dropped:
             continue
-        if read_as == _AZURE_ONLY and provider.id != "azure":
+        if name in _AZURE_ONLY and provider.id != "azure":
             continue
         kept.append(field)
     for default_name, default_value in provider.default_headers.items():
@@ -81,7 +88,8 @@ def answer_headers(headers: Headers, *, keep_length: bool) -> Headers:
 
     A value with control characters is left out: the server would refuse the whole answer for it.
     """
-    dropped = _NEVER_BACK | _named_in_connection(headers)
+    named = _named_in_connection(headers)
+    dropped = _NEVER_BACK | named if named else _NEVER_BACK
     return [
         field
         for field in headers

@@ -11,7 +11,7 @@ from app.catalog.schema import Provider
 from app.domain import InboundRequest, Target
 from app.errors import RequestRejected
 from app.settings import Settings
-from app.upstream.client import host_header, parse_url
+from app.upstream.exchange import place_of
 from app.upstream.formats import add_stream_usage
 from app.upstream.headers import request_headers
 
@@ -67,9 +67,7 @@ def build_target(
     length = None if streamed_body else len(body)
     if streamed_body and (declared := dict(request.headers).get(b"content-length", b"")).isdigit():
         length = int(declared)
-    headers = request_headers(
-        request.headers, provider, request.endpoint, provider_key, host_header(parse_url(url)), length
-    )
+    headers = request_headers(request.headers, provider, request.endpoint, provider_key, place_of(url).host, length)
     return Target(provider.id, wire_format, url, headers, body, usage_added=add_usage)
 
 

@@ -10,44 +10,55 @@ from collections.abc import AsyncIterator
 
 import httpx
 
+from app.domain import Headers
 from app.upstream import egress
 from app.upstream.connection import Connection
+from app.upstream.exchange import Call, Origin, place_of
 
 KEEPALIVE_S = 30.0
 MAX_IDLE_PER_ORIGIN = 1024
 JOINED_BYTES = 64 * 1024
 """A body up to this size goes out in one write with its header; a longer one is not copied for that."""
 
-Origin = tuple[bytes, bytes, int]
 
+class PooledExchange(httpx.AsyncByteStream):
+    """One answer on a connection of the pool; closing it early closes the connection."""
 
-class AnswerStream(httpx.AsyncByteStream):
-    """The body of one answer, chunk by chunk as it comes; closing it early closes the connection."""
-
-    def __init__(self, pool: "PooledTransport", origin: Origin, connection: Connection) -> None:
+    def __init__(
+        self, pool: "PooledTransport", origin: Origin, connection: Connection, status: int, headers: Headers
+    ) -> None:
+        self.status = status
+        self.headers = headers
         self._pool = pool
         self._origin = origin
         self._connection = connection
         self._closed = False
 
-    # An iterator instead of a generator: that is one frame and one finaliser less for each request.
+    async def read(self) -> bytes:
+        """The next bytes of the body as they come, b"" at its clean end."""
+        if self._closed:
+            return b""
+        try:
+            chunk = await self._connection.read_chunk()
+        except BaseException:
+            self._close()
+            raise
+        if not chunk:
+            self._close()
+        return chunk
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._closed:
-            raise StopAsyncIteration
-        try:
-            chunk = await self._connection.read_chunk()
-        except BaseException:
-            await self.aclose()
-            raise
-        if chunk:
+        if chunk := await self.read():
             return chunk
-        await self.aclose()
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
         if not self._closed:
             self._closed = True
             self._pool.release(self._origin, self._connection)
@@ -77,28 +88,36 @@ class PooledTransport(httpx.AsyncBaseTransport):
         self._open: set[Connection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        timeout = request.extensions.get("timeout", {})
-        url = request.url
-        origin: Origin = (url.raw_scheme, url.raw_host, url.port or 0)
-        connection = self._take(origin) or await self._connect(origin, timeout.get("connect"))
+    async def exchange(self, call: Call) -> PooledExchange:
+        """One exchange without httpx's objects; raises as handle_async_request does."""
+        origin, timeouts = call.place.origin, call.timeouts
+        connection = self._take(origin) or await self._connect(origin, timeouts.get("connect"))
         connection.begin(
-            head_only=request.method == "HEAD", first_byte_s=timeout.get("first_byte"), idle_s=timeout.get("read")
+            head_only=call.method == "HEAD", first_byte_s=timeouts.get("first_byte"), idle_s=timeouts.get("read")
         )
         try:
-            if on_sent := request.extensions.get("on_sent"):
-                on_sent()
-            await _send(connection, request)
-            status, reason, headers = await connection.read_head()
+            call.on_sent()
+            await _send(connection, call)
+            status, headers = await connection.read_head()
         except BaseException:
             self.discard(connection)
             raise
-        return httpx.Response(
-            status,
-            headers=headers,
-            stream=AnswerStream(self, origin, connection),
-            extensions={"http_version": b"HTTP/1.1", "reason_phrase": reason},
+        return PooledExchange(self, origin, connection, status, headers)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        stream = request.stream
+        whole = b"".join(stream) if isinstance(stream, httpx.ByteStream) else None
+        call = Call(
+            request.method,
+            place_of(str(request.url)),
+            request.headers.raw,
+            whole,
+            stream if whole is None and isinstance(stream, httpx.AsyncByteStream) else None,
+            request.extensions.get("timeout", {}),
+            request.extensions.get("on_sent", _nothing),
         )
+        answer = await self.exchange(call)
+        return httpx.Response(answer.status, headers=answer.headers, stream=answer)
 
     async def aclose(self) -> None:
         if self._sweeper is not None:
@@ -191,17 +210,20 @@ class PooledTransport(httpx.AsyncBaseTransport):
         return connection
 
 
-async def _send(connection: Connection, request: httpx.Request) -> None:
+def _nothing() -> None:
+    """Nobody wants to know when the first byte leaves."""
+
+
+async def _send(connection: Connection, call: Call) -> None:
     """Write the request; stops where the answer comes before its end (then the connection is not used again)."""
-    head = [request.method.encode("ascii"), b" ", request.url.raw_path, b" HTTP/1.1\r\n"]
+    head = [call.method.encode("ascii"), b" ", call.place.target, b" HTTP/1.1\r\n"]
     chunked = False
-    for name, value in request.headers.raw:
+    for name, value in call.headers:
         chunked = chunked or name == b"transfer-encoding"
         head += (name, b": ", value, b"\r\n")
     head.append(b"\r\n")
-    stream = request.stream
-    if isinstance(stream, httpx.ByteStream):
-        body = b"".join(stream)
+    body = call.body
+    if body is not None:
         if len(body) <= JOINED_BYTES:
             head.append(body)
             await connection.write(b"".join(head))
@@ -211,8 +233,8 @@ async def _send(connection: Connection, request: httpx.Request) -> None:
         connection.sent = True
         return
     await connection.write(b"".join(head))
-    assert isinstance(stream, httpx.AsyncByteStream)
-    async for chunk in stream:
+    assert call.upload is not None
+    async for chunk in call.upload:
         if connection.have_head or connection.failure is not None:
             return
         await connection.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)

@@ -113,7 +113,9 @@ async def provider(script: Script, tls: SSLContext | None = None) -> AsyncIterat
         for task in list(tasks):
             task.cancel()
         for peer in running.peers:
-            peer.writer.transport.abort()
+            # asyncio's transport cannot be aborted any more once it has closed with bytes unsent.
+            with contextlib.suppress(AttributeError):
+                peer.writer.transport.abort()
         await asyncio.sleep(0.01)
 
 

@@ -72,8 +72,32 @@ def _text_bytes(value: Any) -> int:
     return total
 
 
+_PLAIN_MESSAGE = frozenset(("role", "content"))
+_PLAIN_FIELDS = frozenset(
+    (
+        "model", "messages", "stream", "stream_options", "temperature", "top_p", "n", "stop", "seed", "user", "max_tokens",
+        "max_completion_tokens", "presence_penalty", "frequency_penalty", "metadata", "store",
+    )
+)  # fmt: skip
+
+
+def _is_plain(document: dict[str, Any]) -> bool:
+    """True for what most requests are: messages of nothing but text, and fields that use nothing."""
+    messages = document.get("messages")
+    return (
+        type(messages) is list
+        and document.keys() <= _PLAIN_FIELDS
+        and all(
+            type(message) is dict and message.keys() == _PLAIN_MESSAGE and type(message["content"]) is str
+            for message in messages
+        )
+    )
+
+
 def _used(document: dict[str, Any], endpoint: str) -> set[str]:
     used: set[str] = set()
+    if endpoint == "chat.completions" and _is_plain(document):
+        return used
     tools = items_in(document, "tools") or items_in(document, "functions")
     if tools:
         used.add("tools")
@@ -132,9 +156,6 @@ def _answer_forms(document: dict[str, Any]) -> Iterator[str]:
         or (thinking is not None and thinking != "disabled")
     ):
         yield "reasoning"
-
-
-_PLAIN_MESSAGE = frozenset(("role", "content"))
 
 
 def _parts(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
