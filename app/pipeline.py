@@ -29,6 +29,7 @@ HELD_JSON_BYTES = 1024 * 1024
 """JSON answers up to this size wait until they are whole, so that their cost can stand in a header."""
 CONFIRM_S = 0.1
 """How long the last byte of an answer may wait for the ledger."""
+_BODYLESS = (204, 304)
 
 
 class Pipeline:
@@ -130,11 +131,12 @@ class Pipeline:
         record.provider_request_id = answer.request_id
         reader = self._reader(record, target, answer)
         content_type = (answer.header(b"content-type") or b"").lower()
-        length = answer.content_length
+        # A length beside a status that has no body is that of another answer, and would make this one look cut.
+        length = None if answer.status in _BODYLESS else answer.content_length
         if length is not None and length <= HELD_JSON_BYTES and content_type.startswith(b"application/json"):
             await self._relay_held(record, answer, reader)
             return
-        keep_length = not target.usage_added
+        keep_length = not target.usage_added and answer.status not in _BODYLESS
         headers = answer.client_headers(keep_length=keep_length) + record.headers()
         if content_type.startswith(b"text/event-stream"):
             record.event_stream = True

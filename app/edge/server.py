@@ -1,6 +1,7 @@
 """uvicorn with what it lacks: deadlines for slow clients, and a shutdown that keeps listening while it drains."""
 
 import asyncio
+import re
 import signal
 from types import FrameType
 from typing import Any
@@ -34,6 +35,17 @@ _TOO_MANY_FIELDS = _plain(b"431 Request Header Fields Too Large", b"The header f
 _TOO_MANY_CONNECTIONS = _plain(b"503 Service Unavailable", b"Too many connections are open. Try again soon.")
 
 
+_HTTP2_OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n)", re.IGNORECASE)
+
+
+def _without_http2_offer(data: bytes) -> bytes:
+    """A request without its `Upgrade: h2c`, which a server may pass over. Java's client sends it with every first
+    request in the clear, and the parser would take the body for another protocol and lose it.
+    """
+    head, blank, rest = data.partition(b"\r\n\r\n")
+    return _HTTP2_OFFER.sub(b"", head + b"\r\n", count=1)[:-2] + blank + rest if blank else data
+
+
 def protocol_for(settings: Settings) -> type[HttpToolsProtocol]:
     """uvicorn's protocol with the settings' deadlines for a client's headers, body and reading."""
 
@@ -63,6 +75,7 @@ class _DeadlineProtocol(HttpToolsProtocol):
         self._reading_since: float | None = self.loop.time()
         self._last_data = self.loop.time()
         self._in_body = False
+        self._between = True
         self._bare_bytes = 0
         self._unsent = 0
         self._write_timer: asyncio.TimerHandle | None = None
@@ -82,6 +95,8 @@ class _DeadlineProtocol(HttpToolsProtocol):
             return
         self._last_data = self.loop.time()
         self._bare_bytes += len(data)
+        if self._between and b"h2c" in data:
+            data = _without_http2_offer(data)
         super().data_received(data)
         if self._bare_bytes > MAX_BARE_BYTES and not self.transport.is_closing():
             if self._in_body:
@@ -101,7 +116,7 @@ class _DeadlineProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._reading_since, self._in_body = self.loop.time(), False
+        self._reading_since, self._in_body, self._between = self.loop.time(), False, False
         if self._read_timer is None:
             self._read_timer = self.loop.call_later(self.headers_s, self._check_reading)
 
@@ -121,6 +136,7 @@ class _DeadlineProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._reading_since = None
+        self._between = True
         self._bare_bytes = 0
         super().on_message_complete()
 

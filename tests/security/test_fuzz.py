@@ -19,6 +19,7 @@ from tests.security.fuzz import _STARTED, TARGETS, sse
 INPUTS = 3000
 KEPT = {
     "a byte order mark cut in two hid the first event": ("readers", "14010d00190b"),
+    "the last line of a cut event was said twice": ("readers", "0ad90a0a0a0a0b001709ffffff291515151515151515151500"),
     "a form's part with two names": ("forms", "04090c0605"),
     "text of a record that is no UTF-8": ("spool", "a509201a08220718c9fb"),
     "a record of the year 394773": (

@@ -22,7 +22,9 @@ def without_data(event: Event) -> bytes:
         return b""
     lines = event.raw.splitlines(keepends=True)
     kept = [line for line in lines if line.strip(b"\r\n") and not line.startswith((b"data", b"event"))]
-    return b"".join([*kept, lines[-1]]) if kept else b""
+    # The end of a stream may have cut off the blank line.
+    ending = b"" if lines[-1].strip(b"\r\n") else lines[-1]
+    return b"".join([*kept, ending]) if kept else b""
 
 
 def without_null_usage(event: Event) -> bytes:
