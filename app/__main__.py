@@ -1,31 +1,22 @@
 """The CLI `lectr`, and `python -m app`."""
 
 import os
+import signal
+import sys
 
-import click
-
-from app.asgi import VERSION
-from app.commands.books import backup, db, reprice, restore_backup
-from app.commands.keys import keys, users
-from app.commands.looking import detect, doctor, registry
-from app.commands.recommend import recommend
-from app.commands.serving import demo, serve
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(VERSION, prog_name="lectr")
-def lectr() -> None:
-    """Lectr: the AI gateway a small team runs on one box and trusts with its money."""
-
-
-for command in (serve, demo, keys, users, doctor, detect, registry, reprice, recommend, backup, restore_backup, db):
-    lectr.add_command(command)
+_SERVERS = (["serve"], ["demo"])
 
 
 def main() -> None:
     """Entry point of the installed command."""
     # What Lectr writes is for its own user alone.
     os.umask(0o077)
+    if sys.argv[1:2] in _SERVERS:
+        # Whoever stops a server that is still starting must not read of a crash: the server takes this over.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Only now, since this takes half a second.
+    from app.commands.cli import lectr
+
     lectr(prog_name="lectr")
 
 

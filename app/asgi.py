@@ -35,7 +35,7 @@ from app.errors import RequestRejected
 from app.ledger.care import Caretaker
 from app.ledger.changes import TEAM, ChangeFeed
 from app.ledger.clock import now_us
-from app.ledger.database import open_database
+from app.ledger.database import Database, open_database
 from app.ledger.journal import Journal
 from app.ledger.keys import KeyStore
 from app.ledger.sessions import SessionStore
@@ -124,7 +124,7 @@ async def running(
     feed = ChangeFeed(database)
     holder = CatalogHolder(catalog)
     keys, team = KeyStore(database, feed), TeamStore(database, feed)
-    journal = Journal(settings.data_dir / "spool", database, lambda started: interrupted_entry(started, holder.current))
+    journal = _journal(settings, database, holder)
     ledger = LedgerWriter(database, lambda: team.values.reporting_zone, journal=journal)
     counters = Counters()
     upstream = UpstreamClient(transport or PooledTransport(allow_private=settings.allow_private_upstreams), settings)
@@ -163,6 +163,15 @@ async def running(
     feed.subscribe(TEAM, refresh_catalog)
     async with _at_work(upstream, feed, services):
         yield services, pipeline
+
+
+def _journal(settings: Settings, database: Database, catalog: CatalogHolder) -> Journal:
+    return Journal(
+        settings.data_dir / "spool",
+        database,
+        lambda started: interrupted_entry(started, catalog.current),
+        sync_first=settings.ledger_sync == "full",
+    )
 
 
 @asynccontextmanager

@@ -79,6 +79,12 @@ def _networks(value: str) -> tuple[str, ...]:
     return names
 
 
+def _sync(value: str) -> str:
+    if value.strip().lower() not in ("fast", "full"):
+        raise ValueError("write fast or full")
+    return value.strip().lower()
+
+
 def _key(value: str) -> str:
     trimmed = value.strip()
     if not trimmed.isascii() or not trimmed.isprintable():
@@ -97,6 +103,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Server processes. WEB_CONCURRENCY counts only where DYNO is not set.",
     ),
     Setting("LECTR_DATA_DIR", "data_dir", Path, Path("data"), "Folder of the database and admin token (0700)."),
+    Setting(
+        "LECTR_LEDGER_SYNC",
+        "ledger_sync",
+        _sync,
+        "fast",
+        "A row counts as safe when the kernel (fast) or the disk (full) has it.",
+    ),
     Setting("DATABASE_URL", "database_url", _text, "", "Database instead of the embedded SQLite file.", secret=True),
     Setting(
         "LECTR_ADMIN_TOKEN",
@@ -130,11 +143,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Addresses or networks whose X-Forwarded-For and -Proto are believed, comma-separated.",
     ),
     Setting(
-        "LECTR_ALLOW_EPHEMERAL",
-        "allow_ephemeral",
-        _flag,
-        False,
-        "Start with SQLite on a disk that the host throws away.",
+        "LECTR_ALLOW_EPHEMERAL", "allow_ephemeral", _flag, False, "Start with SQLite on a disk that the host wipes."
     ),
     Setting(
         "LECTR_ALLOW_PRIVATE_UPSTREAMS",
@@ -154,11 +163,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Instead of https://generativelanguage.googleapis.com/v1beta/openai.",
     ),
     Setting(
-        "LECTR_AZURE_ENDPOINT",
-        "azure_endpoint",
-        _base_url,
-        "",
-        "Azure OpenAI endpoint; the console's own setting wins.",
+        "LECTR_AZURE_ENDPOINT", "azure_endpoint", _base_url, "", "Azure OpenAI endpoint; the console's setting wins."
     ),
     Setting(
         "LECTR_AZURE_API_VERSION",
@@ -168,12 +173,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Azure API version: empty for the v1 form, a date for the deployment form.",
     ),
     Setting(
-        "OPENAI_API_KEY",
-        "openai_api_key",
-        _key,
-        "",
-        "The box's own OpenAI key, for callers that bring none.",
-        secret=True,
+        "OPENAI_API_KEY", "openai_api_key", _key, "", "The box's OpenAI key, for callers that bring none.", secret=True
     ),
     Setting("ANTHROPIC_API_KEY", "anthropic_api_key", _key, "", "The box's own Anthropic key.", secret=True),
     Setting("GROQ_API_KEY", "groq_api_key", _key, "", "The box's own Groq key.", secret=True),
@@ -189,11 +189,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Seconds until a provider's first byte.",
     ),
     Setting(
-        "LECTR_IDLE_TIMEOUT_S",
-        "idle_timeout_s",
-        _positive_float,
-        900.0,
-        "Seconds a provider may pause within an answer.",
+        "LECTR_IDLE_TIMEOUT_S", "idle_timeout_s", _positive_float, 900.0, "Seconds a provider may pause in an answer."
     ),
     Setting(
         "LECTR_STREAM_TIMEOUT_S", "stream_timeout_s", _positive_float, 7200.0, "Seconds one answer may take in all."
@@ -234,6 +230,7 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 8000
     workers: int = 1
     data_dir: Path = Path("data")
+    ledger_sync: str = "fast"
     database_url: str = ""
     admin_token: str = ""
     admin_password: str = ""

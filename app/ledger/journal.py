@@ -31,12 +31,21 @@ _encode = msgspec.msgpack.Encoder().encode
 class Journal:
     """One process's spool, and the care for all segments in its folder."""
 
-    def __init__(self, folder: Path, database: Database, interrupted: Interrupted, *, tend_s: float = TEND_S) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        database: Database,
+        interrupted: Interrupted,
+        *,
+        sync_first: bool = False,
+        tend_s: float = TEND_S,
+    ) -> None:
+        """With `sync_first` what is confirmed survives a power cut too, not only the death of the process."""
         self._folder = folder
         self._database = database
         self._interrupted = interrupted
         self._tend_s = tend_s
-        self._spool = Spool(folder)
+        self._spool = Spool(folder, sync_first=sync_first)
         self._epoch = database.epoch
         self._replay: Replay | None = None
         self._task: asyncio.Task[None] | None = None
@@ -154,7 +163,10 @@ class Journal:
     async def _mark(self) -> None:
         partial = self._folder / "database.new"
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial.write_text(await self._identity())
+        identity = await self._identity()
+        partial.unlink(missing_ok=True)
+        partial.touch(mode=0o600)
+        partial.write_text(identity)
         partial.replace(self._folder / "database")
 
     async def _identity(self) -> str:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from app.errors import LedgerError
+from app.ledger.damage import is_damage
 from app.ledger.database import Database, open_file
 from app.ledger.schema import schema_version
 from app.ledger.sqlite_files import FileLock, make_private_file, path_of
@@ -91,7 +93,8 @@ async def backup(database: Database, destination: Path) -> None:
     try:
         await asyncio.to_thread(_back_up, database.path, destination)
     except (OSError, sqlite3.Error) as error:
-        raise LedgerError(f"the backup could not be written to {destination}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise LedgerError(f"the backup could not be written to {destination}: {reason}") from error
 
 
 def _back_up(source: Path, destination: Path) -> None:
@@ -119,7 +122,7 @@ def _copy(source: Path, target: Path) -> None:
         with contextlib.closing(sqlite3.connect(target)) as writing:
             reading.backup(writing, pages=-1)
             writing.execute("PRAGMA journal_mode=DELETE")
-            _check_file(writing, target)
+            _check_file(writing, source)
     with target.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -144,13 +147,24 @@ async def restore(file: Path, settings: Settings) -> LedgerCounts:
             raise LedgerError(f"{target} is in use; stop Lectr first, then restore")
         with tempfile.TemporaryDirectory(prefix=".restore-", dir=target.parent) as folder:
             checked = Path(folder) / "lectr.db"
-            counts = await _checked_copy(file, checked)
+            try:
+                counts = await _checked_copy(file, checked)
+            except (LedgerError, exc.SQLAlchemyError) as error:
+                raise LedgerError(_told(error, checked, file)) from error
             await asyncio.to_thread(_replace, checked, target)
     except (OSError, sqlite3.Error) as error:
-        raise LedgerError(f"{file} could not be restored: {error}") from error
+        # The system's own words, without the path that it puts behind them: that may be the copy's.
+        raise LedgerError(f"{file} could not be restored: {getattr(error, 'strerror', None) or error}") from error
     finally:
         lock.release()
     return counts
+
+
+def _told(error: Exception, checked: Path, file: Path) -> str:
+    """The error as one of the file that was named, not of the copy that was looked at."""
+    if is_damage(error):
+        return f"{file} is damaged or no Lectr ledger; nothing was changed"
+    return str(getattr(error, "orig", None) or error).replace(str(checked), str(file))
 
 
 async def _checked_copy(file: Path, copy: Path) -> LedgerCounts:

@@ -35,9 +35,17 @@ class Spool:
     """The spool of one process. All methods belong to its event loop."""
 
     def __init__(
-        self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES, sync_s: float = SYNC_S, probe_s: float = PROBE_S
+        self,
+        folder: Path,
+        *,
+        sync_first: bool = False,
+        segment_bytes: int = SEGMENT_BYTES,
+        sync_s: float = SYNC_S,
+        probe_s: float = PROBE_S,
     ) -> None:
+        """With `sync_first` a record is confirmed when the disk has it: it survives a power cut too."""
         self.folder = folder
+        self._sync_first = sync_first
         self._segment_bytes = segment_bytes
         self._sync_s = sync_s
         self._probe_s = probe_s
@@ -188,6 +196,8 @@ class Spool:
                 continue
             try:
                 segment.write(b"".join([record.data for record in group]))
+                if self._sync_first:
+                    segment.sync()
             except BaseException:
                 waiting.extendleft(reversed(group))
                 raise

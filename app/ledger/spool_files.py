@@ -48,6 +48,7 @@ class SegmentFile:
             os.posix_fallocate(descriptor, 0, size)
             # Only under its lock may it be seen under a name that others adopt.
             path = path.rename(folder / (name + LIVE))
+            sync_folder(folder)
         except OSError:
             os.close(descriptor)
             with contextlib.suppress(OSError):
@@ -117,6 +118,15 @@ class SegmentFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring names to the disk: a file whose name a power cut takes is gone, however well its content was synced."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def segments(folder: Path, *suffixes: str) -> list[Path]:

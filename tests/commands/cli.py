@@ -17,7 +17,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from app.__main__ import lectr
+from app.commands.cli import lectr
 from tests.api.serving import TOKEN, settings_for, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]

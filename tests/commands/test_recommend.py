@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from app.__main__ import lectr
+from app.commands.cli import lectr
 from app.ledger.clock import now_us
 from app.ledger.database import open_database
 from app.ledger.insert import insert_many

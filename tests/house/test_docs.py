@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
-from app.__main__ import lectr
 from app.catalog.load import load_catalog
+from app.commands.cli import lectr
 from app.settings import SETTINGS
 from tests.house import settings_table
 from tests.house.files import ROOT, documents

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
+import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -201,6 +203,19 @@ async def test_a_database_deleted_while_lectr_was_down_is_rebuilt(settings: Sett
     await second.close()
 
 
+async def test_every_file_of_the_spool_is_private_whatever_the_umask(database: Database, folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        async with writing(database, folder) as writer:
+            await writer.hand_over(entry())
+            await until(lambda: (folder / "database").exists())
+    finally:
+        os.umask(before)
+    assert {
+        path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir() if path.stat().st_mode & 0o077
+    } == {}
+
+
 async def test_a_spool_that_cannot_be_read_is_tried_again(
     database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,3 +249,30 @@ async def test_a_start_is_confirmed_and_a_writer_without_spool_has_none(database
         await asyncio.wait_for(future, 1)
     assert LedgerWriter(database).begin(started(entry())) is None
     assert len(segments(folder, LIVE)) == 1
+
+
+async def test_who_settles_first_reads_what_was_handed_over_before(database: Database, folder: Path) -> None:
+    async with writing(database, folder) as writer:
+        for number in range(5):
+            for nth in range(3):
+                writer.hand_over(entry(T0 + number * 1000 + nth))
+            await writer.settle(10.0)
+            assert await count_requests(database, RequestFilter()) == 3 * (number + 1)
+
+
+async def test_rows_that_nobody_reads_share_a_transaction(database: Database, folder: Path) -> None:
+    transactions = []
+    write_once = database.write_once
+
+    async def counted(work: Any) -> Any:
+        transactions.append(work)
+        return await write_once(work)
+
+    async with writing(database, folder) as writer:
+        await until(lambda: writer.counters.waiting == 0)
+        database.write_once = counted  # type: ignore[method-assign]
+        for number in range(200):
+            writer.hand_over(entry(T0 + number * 1000))
+            await asyncio.sleep(0)
+        await until(lambda: writer.counters.written == 200)
+    assert len(transactions) < 40

@@ -113,8 +113,10 @@ async def test_what_is_not_whole_is_not_restored(settings: Settings, tmp_path: P
     await backup(database, tmp_path / "copy.db")
     await database.close()
     damage(tmp_path / "copy.db")
-    with pytest.raises(LedgerError):
+    with pytest.raises(LedgerError) as caught:
         await restore(tmp_path / "copy.db", settings)
+    assert str(tmp_path / "copy.db") in str(caught.value)
+    assert ".restore-" not in str(caught.value)
     database = await open_database(settings)
     assert await count_requests(database, RequestFilter()) == 300
     await database.close()

@@ -223,6 +223,47 @@ async def test_memory_is_bounded_while_a_sync_stands_still(tmp_path: Path, monke
     assert len(bodies(tmp_path)) == 20
 
 
+async def test_with_sync_first_nothing_is_confirmed_that_the_disk_does_not_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    fdatasync = os.fdatasync
+
+    def stalled(descriptor: int) -> None:
+        gate.wait(5)
+        fdatasync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", stalled)
+    async with spooling(tmp_path, sync_first=True) as spool:
+        record = spool.append("a", END, b"a")
+        await until(lambda: bodies(tmp_path) == [b"a"])
+        await asyncio.sleep(0.1)
+        assert not record.done()
+        gate.set()
+        await until(record.done)
+    async with spooling(tmp_path / "fast") as spool:
+        gate.clear()
+        await until(spool.append("b", END, b"b").done)
+        gate.set()
+
+
+async def test_with_sync_first_a_failed_sync_is_written_again_before_it_is_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fdatasync = os.fdatasync
+    failures = [OSError(5, "Input/output error")]
+
+    def flaky(descriptor: int) -> None:
+        if failures:
+            raise failures.pop()
+        fdatasync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", flaky)
+    async with spooling(tmp_path, sync_first=True) as spool:
+        await until(spool.append("a", END, b"a").done)
+        assert bodies(tmp_path).count(b"a") == 2
+
+
 async def test_a_record_too_long_for_a_segment_is_refused(tmp_path: Path) -> None:
     async with spooling(tmp_path, segment_bytes=4096) as spool:
         with pytest.raises(ValueError, match="too long"):
