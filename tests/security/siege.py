@@ -163,8 +163,8 @@ def lay(siege: Siege, share: float) -> None:
     siege.attack("console", islice(strangers(), count["console"]), quiet_s=2.0)
 
 
-def start(folder: Path, address: str) -> "tuple[subprocess.Popen[str], int, str]":
-    """A Lectr process, its port and a key."""
+def start(folder: Path, address: str, **settings: str) -> "tuple[subprocess.Popen[str], int, str]":
+    """A Lectr process, its port and a key; `settings` are variables of its environment."""
     urls = base_urls(address)
     environment = {
         "PATH": os.environ["PATH"],
@@ -174,10 +174,11 @@ def start(folder: Path, address: str) -> "tuple[subprocess.Popen[str], int, str]
         "LECTR_HEARTBEAT": str(folder / "heartbeat.json"),
         "LECTR_AZURE_ENDPOINT": urls["azure"],
         **{f"LECTR_{name.upper()}_BASE_URL": url for name, url in urls.items() if name != "azure"},
+        **settings,
     }
     command = [sys.executable, "-m", "tests.security.watched", "serve", "--port", "0", "--first-steps"]
-    errors = (folder / "errors").open("w")
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
+    with (folder / "errors").open("w") as errors:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
     assert process.stdout is not None
     said = ""
     while "curl" not in said:

@@ -1,4 +1,4 @@
-"""Threat 33: whatever bytes a provider answers with, the caller gets a true answer or an error, and one row is there."""
+"""Threat 33: whatever bytes a provider answers with, its caller gets a true answer or an error, and there is a row."""
 
 import contextlib
 import re
