@@ -143,7 +143,7 @@ def report_view(policy: Mapping[str, Any], report: AdviceReport, cards: list[Car
         recommendations=[view for card in cards if (view := card_view(policy, card)) is not None],
         accepted_and_gone=[gone for card in cards if (gone := gone_view(card)) is not None],
         calendar=[_ending(ending) for ending in report.calendar],
-        requests_of_unknown_models=report.unknown_requests,
+        requests_of_unknown_models=report.seen.unknown,
     )
 
 

@@ -9,7 +9,7 @@ import click
 from app.commands.running import command, whole
 from app.domain import usd_text
 from app.recommendation.advice import QUALITY, Advice
-from app.recommendation.cards import FLAGS, change_line, monthly_picousd
+from app.recommendation.cards import FLAGS, change_line, monthly_picousd, nothing_words
 from app.services import AdviceReport, Card
 
 _CENT = 10**10
@@ -53,7 +53,7 @@ def _lines(report: AdviceReport, cards: list[Card], policy: Mapping[str, Any]) -
     head = report.headline
     lines = [f"Requests of {report.first} to {report.last} (UTC): {head.groups} groups."]
     if not head.groups:
-        return [*lines, "No priced requests in these days, so there is nothing to advise."]
+        return [*lines, nothing_words(report.seen)]
     lines.append(
         f"{head.advised} of them could change model: {_usd(head.saved_picousd)} saved of "
         f"{_usd(head.current_picousd)} ({_usd(head.low_picousd)} to {_usd(head.high_picousd)}). Quality: {QUALITY}."

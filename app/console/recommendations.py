@@ -8,6 +8,7 @@ from app.catalog.catalog import Catalog
 from app.console.advice import TrafficView, traffic_view
 from app.console.page import Page
 from app.console.times import today
+from app.recommendation.cards import assumptions
 from app.recommendation.table import Comparison, TableRow, TaskLevel, listed_table, living_table, task_table
 
 _FLAG_WORDS = {
@@ -61,13 +62,14 @@ class RecommendationsView(msgspec.Struct, frozen=True):
     listed: list[Row]
     living: list[Row]
     traffic: TrafficView
+    assumptions: tuple[str, ...]
 
 
 @get("/recommendations")
 async def show_recommendations(page: NamedDependency[Page]) -> Response[bytes]:
     """The tables as of today in the reporting zone, and advice on the traffic of the last thirty days (UTC)."""
     view = recommendations_view(page.services.catalog.current, page, await traffic_view(page))
-    return await page.answer("recommendations.html", view, title="Recommendations")
+    return await page.answer("recommendations.html", view, title="Recommendations", block="traffic")
 
 
 def recommendations_view(catalog: Catalog, page: Page, traffic: TrafficView) -> RecommendationsView:
@@ -79,6 +81,7 @@ def recommendations_view(catalog: Catalog, page: Page, traffic: TrafficView) -> 
         listed=[_row(row) for row in listed_table(catalog, day)],
         living=[_row(row) for row in living_table(catalog, day)],
         traffic=traffic,
+        assumptions=assumptions(catalog.policy),
     )
 
 

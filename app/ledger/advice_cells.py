@@ -6,9 +6,9 @@ nothing. Whether a day is as it was is read from the ledger's own daily sums, wh
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -28,6 +28,7 @@ OUTPUT_COLUMNS = ("output_tokens", "output_audio_tokens")
 MOST_TOKENS = 2**40
 """No sum over a day may leave 63 bits, so one row counts this much at most; its cost shows that it was more."""
 _STAMPED = ("requests", "billable", "priced", "estimated", "failed", "cost", *TOKEN_COLUMNS)
+REQUESTS_AT_ONCE = 50_000
 CELL_COLUMNS = tuple(column.name for column in advice_cells.columns)
 
 
@@ -42,27 +43,46 @@ async def refresh_cells(database: Database, first: int, last: int, thresholds: S
     Returns a stamp for each day that has requests: while it is the same, so are they.
     """
     current, kept = await database.read(lambda connection: _stamps(connection, first, last, thresholds))
-    for day in sorted(current.keys() | kept.keys()):
-        if current.get(day) == kept.get(day):
-            continue
-        rows = await read_in_thread(database, partial(_summed, day=day, thresholds=thresholds))
-        await database.write(partial(_store, day=day, rows=rows, stamp=current.get(day)))
-    return current
+    changed = [day for day in sorted(current.keys() | kept.keys()) if current.get(day) != kept.get(day)]
+    sizes = {day: stamp.requests for day, stamp in current.items()}
+    for days in _portions(changed, sizes):
+        rows = await read_in_thread(database, partial(_summed, days=days, thresholds=thresholds))
+        await database.write(partial(_store, days=days, rows=rows, stamps=current))
+    return {day: stamp.text for day, stamp in current.items()}
+
+
+class _Stamp(NamedTuple):
+    requests: int
+    text: str
+
+
+def _portions(days: Sequence[int], sizes: Mapping[int, int]) -> Iterator[list[int]]:
+    """Days summed up together: few enough requests that neither a thread nor the writer is long at it."""
+    portion: list[int] = []
+    size = 0
+    for day in days:
+        if portion and size + sizes.get(day, 0) > REQUESTS_AT_ONCE:
+            yield portion
+            portion, size = [], 0
+        portion.append(day)
+        size += sizes.get(day, 0)
+    if portion:
+        yield portion
 
 
 def _stamps(
     connection: sa.Connection, first: int, last: int, thresholds: Sequence[int]
-) -> tuple[dict[int, str], dict[int, str]]:
+) -> tuple[dict[int, _Stamp], dict[int, _Stamp]]:
     form = ",".join(map(str, thresholds))
     sums = read_sums(connection, "day", (UTC_CALENDAR, first, last), RequestFilter(), [])
     current = {day: _stamp(form, [found[name] for name in _STAMPED]) for day, found in sums}
     query = sa.select(advice_days.c.day, advice_days.c.stamp).where(advice_days.c.day.between(first, last))
-    kept = {row.day: row.stamp for row in connection.execute(query)}
-    return current, kept
+    texts = {row.day: row.stamp for row in connection.execute(query)}
+    return current, {day: _Stamp(current[day].requests if day in current else 0, text) for day, text in texts.items()}
 
 
-def _stamp(form: str, sums: Sequence[int]) -> str:
-    return hashlib.sha256(f"{form};{','.join(map(str, sums))}".encode()).hexdigest()
+def _stamp(form: str, sums: Sequence[int]) -> _Stamp:
+    return _Stamp(sums[0], hashlib.sha256(f"{form};{','.join(map(str, sums))}".encode()).hexdigest())
 
 
 def _count(name: str) -> Any:
@@ -86,7 +106,11 @@ def size_expression(thresholds: Sequence[int]) -> Any:
     return size
 
 
-def _summed(connection: sa.Connection, day: int, thresholds: Sequence[int]) -> list[tuple[Any, ...]]:
+def _summed(connection: sa.Connection, days: Sequence[int], thresholds: Sequence[int]) -> list[tuple[Any, ...]]:
+    return [row for day in days for row in _summed_day(connection, day, thresholds)]
+
+
+def _summed_day(connection: sa.Connection, day: int, thresholds: Sequence[int]) -> list[tuple[Any, ...]]:
     c = requests.c
     size = size_expression(thresholds).label("size")
     cost = sa.func.coalesce(c.cost_picousd, 0)
@@ -111,10 +135,13 @@ def _summed(connection: sa.Connection, day: int, thresholds: Sequence[int]) -> l
     return [tuple(map(int, row)) for row in connection.execute(query)]
 
 
-def _store(connection: sa.Connection, day: int, rows: list[tuple[Any, ...]], stamp: str | None) -> None:
-    connection.execute(advice_cells.delete().where(advice_cells.c.day == day))
-    connection.execute(advice_days.delete().where(advice_days.c.day == day))
+def _store(
+    connection: sa.Connection, days: Sequence[int], rows: list[tuple[Any, ...]], stamps: Mapping[int, _Stamp]
+) -> None:
+    connection.execute(advice_cells.delete().where(advice_cells.c.day.in_(days)))
+    connection.execute(advice_days.delete().where(advice_days.c.day.in_(days)))
     if rows:
         RowInsert(advice_cells.insert(), connection.dialect, CELL_COLUMNS).run(connection, rows)
-    if stamp is not None:
-        connection.execute(advice_days.insert(), [{"day": day, "stamp": stamp}])
+    kept = [{"day": day, "stamp": stamps[day].text} for day in days if day in stamps]
+    if kept:
+        connection.execute(advice_days.insert(), kept)

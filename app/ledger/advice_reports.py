@@ -14,7 +14,7 @@ from app.ledger.clock import DAY_US, id_floor
 from app.ledger.database import Database
 from app.ledger.facet_sums import LOW_BITS
 from app.ledger.rows import unpack_usage
-from app.ledger.tables import FREE, PRICED, TOKEN_COLUMNS, details, groups, requests
+from app.ledger.tables import FREE, PRICED, TOKEN_COLUMNS, UNPRICED, details, groups, requests
 from app.ledger.thread_reader import read_in_thread
 
 T = TypeVar("T")
@@ -67,6 +67,8 @@ class AdviceCounts(msgspec.Struct, frozen=True):
     billable: int
     usable: int
     failed: int
+    estimated: int = 0
+    unpriced: int = 0
 
 
 Place = tuple[str, str, str | None, str | None]
@@ -92,9 +94,9 @@ class AdviceReader:
         return [_slice(tuple(row)) for row in self._connection.execute(query)]
 
     def counts(self) -> dict[Place, AdviceCounts]:
-        """Per (provider, model, feature, task): all text requests, billable, usable and failed ones."""
+        """Per (provider, model, feature, task): all text requests; billable, usable, failed, estimated and unpriced ones."""
         key = (_G.provider, _G.model, _G.feature, _G.task)
-        cases = (_G.priced != FREE, _USABLE, _G.failed == 1)
+        cases = (_G.priced != FREE, _USABLE, _G.failed == 1, _G.estimated == 1, _G.priced == UNPRICED)
         counted = [sa.func.sum(sa.case((case, _C.requests), else_=0)) for case in cases]
         query = sa.select(*key, sa.func.sum(_C.requests), *counted).select_from(_FROM)
         query = query.where(*self._window, _G.endpoint.in_(TEXT_ENDPOINTS), _G.model.is_not(None)).group_by(*key)

@@ -9,7 +9,7 @@ from app.catalog.catalog import Catalog
 from app.catalog.schema import Model
 from app.domain import Usage
 from app.ledger.advice_reports import AdviceCounts, AdviceReader, AdviceSlice, Place
-from app.recommendation.traffic import Group, Slice
+from app.recommendation.traffic import Group, Seen, Slice
 
 EPOCH = date(1970, 1, 1)
 _NOTHING = AdviceCounts(0, 0, 0, 0)
@@ -17,10 +17,10 @@ _Key = tuple[Place, bool, str]
 
 
 class Traffic(msgspec.Struct, frozen=True):
-    """All groups of a window, and how many usable requests are in none because nobody knows their model."""
+    """All groups of a window, and all requests it holds."""
 
     groups: tuple[Group, ...]
-    unknown_requests: int
+    seen: Seen
 
 
 def read_traffic(
@@ -45,7 +45,9 @@ def read_traffic(
         _group(key, sources[key], tuple(slices), counts.get(key[0], _NOTHING), spend[key[0], key[1]], last)
         for key, slices in parts.items()
     ]
-    return Traffic(tuple(groups), unknown)
+    every = list(counts.values())
+    sums = {name: sum(getattr(one, name) for one in every) for name in AdviceCounts.__struct_fields__}
+    return Traffic(tuple(groups), Seen(**sums, unknown=unknown))
 
 
 def source_of(catalog: Catalog, provider: str, model: str, response_model: str | None, on: date) -> Model | None:

@@ -11,6 +11,7 @@ from app.operations.advice_reading import Window
 from app.recommendation.advice import Advice, Headline, advise, headline, ranking
 from app.recommendation.discounts import FeatureDiscount, by_feature
 from app.recommendation.lifecycles import Ending, calendar
+from app.recommendation.traffic import Seen
 
 
 class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +24,7 @@ class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
     headline: Headline
     calendar: tuple[Ending, ...]
     discounts: tuple[FeatureDiscount, ...]
-    unknown_requests: int
+    seen: Seen
 
     def only(self, feature: str | None = None, task: str | None = None, model: str | None = None) -> "AdviceReport":
         """The advice on one feature, task (`untagged` for none) or model, its sums made anew."""
@@ -36,7 +37,7 @@ class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
             and task in (None, advice.group.task or "untagged")
             and model in (None, advice.group.model)
         )
-        return _report(chosen, self.as_of_us, self.first, self.last, self.unknown_requests)
+        return _report(chosen, self.as_of_us, self.first, self.last, self.seen)
 
     def find(self, id: str) -> Advice:
         """The advice with this id, or on the group with this id. Raises NotFoundError."""
@@ -51,10 +52,10 @@ def make_report(window: Window, first: date, as_of_us: int) -> AdviceReport:
     traffic = read_traffic(window.reader, window.catalog, window.thresholds, window.long_prompt, window.last)
     price = window.pricer()
     found = [advise(window.catalog, group, price, window.last, price.tier) for group in traffic.groups]
-    return _report(sorted(found, key=ranking), as_of_us, first, window.last, traffic.unknown_requests)
+    return _report(sorted(found, key=ranking), as_of_us, first, window.last, traffic.seen)
 
 
-def _report(found: Sequence[Advice], as_of_us: int, first: date, last: date, unknown: int) -> AdviceReport:
+def _report(found: Sequence[Advice], as_of_us: int, first: date, last: date, seen: Seen) -> AdviceReport:
     return AdviceReport(
         as_of_us=as_of_us,
         first=first,
@@ -63,5 +64,5 @@ def _report(found: Sequence[Advice], as_of_us: int, first: date, last: date, unk
         headline=headline(found),
         calendar=tuple(calendar(((advice.group, advice.retirement) for advice in found), last)),
         discounts=tuple(by_feature((advice.group.feature, advice.discounts) for advice in found)),
-        unknown_requests=unknown,
+        seen=seen,
     )

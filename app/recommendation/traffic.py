@@ -115,6 +115,21 @@ Pricing = Callable[[Slice, Group, Model | None], Bill]
 """Prices a slice at a model of the same provider, None for its own. Exact to the pico-dollar of each request."""
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """All requests for text of a window, whether advice can be made of them or not.
+
+    `usable` have a price and the provider's own usage; `unknown` are those of them whose model is in no list.
+    """
+
+    requests: int = 0
+    billable: int = 0
+    usable: int = 0
+    failed: int = 0
+    estimated: int = 0
+    unpriced: int = 0
+    unknown: int = 0
+
+
 class Days(msgspec.Struct, frozen=True):
     """The window that advice is about: whole UTC days, both included."""
 

@@ -21,6 +21,7 @@ import uvicorn
 
 from app.asgi import REGISTRY_DIR, create_app
 from app.catalog.load import load_catalog
+from app.console import advice
 from app.demo.build import build, make_keys
 from app.demo.folder import claim_folder
 from app.domain import LedgerEntry
@@ -32,6 +33,7 @@ from app.settings import Settings
 from tests.console.traffic import forty_days
 from tests.postgres import database_url
 
+PATIENCE_S = 20.0
 PASSWORD = "correct horse"
 NOW_US = time.time_ns() // 1000
 _CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
@@ -126,6 +128,8 @@ def _settings(folder: Path, changed: dict[str, object]) -> Settings:
 def serving(folder: Path, *, port: int = 0, **changed: object) -> Iterator[str]:
     """Serve what lies in `folder` until the block ends; yields the address. Twice at once is as two processes are."""
     app = create_app(_settings(folder, changed))
+    # A test machine may be busy: its pages wait for advice where a person's would say that it is being made.
+    advice.WAIT_S = PATIENCE_S
     listener = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False, lifespan="on"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
