@@ -6,6 +6,7 @@ Operations come as callables, so that console and API know neither the pipeline 
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -24,6 +25,8 @@ from app.operations.advice_pricing import Priced as PricedRow
 from app.operations.doctor import DoctorReport
 from app.operations.reprice import Reprice, RepriceReport
 from app.settings import Settings
+
+READERS_WAIT_S = 0.25
 
 __all__ = ["AdviceReport", "Card", "Decided", "DoctorReport", "PricedRow", "RepriceReport", "Services"]
 
@@ -57,3 +60,9 @@ class Services(msgspec.Struct, kw_only=True):
     """Build the catalog again after an override or price list has changed; the change feed calls it too."""
     clock: Callable[[], int] = lambda: time.time_ns() // 1000
     started_at_us: int = 0
+
+
+async def see_all_rows(request: Any) -> None:
+    """Before a page or an answer is made: rows handed over by now are to be in it, unless the database is slow."""
+    services: Services = request.app.state.services
+    await services.ledger.settle(READERS_WAIT_S)

@@ -4,6 +4,7 @@ from litestar import Router
 
 from app.api import catalog, overrides, recommendations, requests, system, usage
 from app.api.guard import require_token
+from app.services import see_all_rows
 
 
 def routes() -> list[Router]:
@@ -25,4 +26,6 @@ def routes() -> list[Router]:
         system.self_check,
         system.openapi,
     ]
-    return [Router(path="/", route_handlers=handlers, guards=[require_token], tags=["admin"])]
+    return [
+        Router(path="/", route_handlers=handlers, guards=[require_token], before_request=see_all_rows, tags=["admin"])
+    ]

@@ -6,6 +6,7 @@ from litestar.types import ControllerRouterHandler
 
 from app.console import (
     advice,
+    advice_evidence,
     box,
     detect,
     features,
@@ -28,6 +29,7 @@ from app.console import (
 from app.console.assets import static_file
 from app.console.page import page
 from app.console.session import visitor
+from app.services import see_all_rows
 
 __all__ = ["routes"]
 
@@ -46,6 +48,7 @@ def routes() -> list[ControllerRouterHandler]:
             model.show_model,
             recommendations.show_recommendations,
             advice.decide,
+            advice_evidence.show_evidence,
             detect.show_detect,
             detect.detect_many,
             features.show_features,
@@ -68,6 +71,7 @@ def routes() -> list[ControllerRouterHandler]:
             theme.choose_theme,
         ],
         dependencies={"visitor": Provide(visitor), "page": Provide(page)},
+        before_request=see_all_rows,
         include_in_schema=False,
     )
     return [static_file, *sign_in.routes(), pages]

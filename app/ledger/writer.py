@@ -1,9 +1,9 @@
 """Takes finished requests without waiting and writes them in groups.
 
 One task takes whatever is waiting, writes it in one transaction and begins again: a crowd shares a commit. Where a
-spool has the rows already it lets them gather for GATHER_S first; without one a lone row is written at once. What
-cannot be written now waits (bounded); a row that can never be written is parked as JSON text. Nothing here can fail
-or delay a request.
+spool has the rows already it lets them gather first, for a moment or until somebody wants to read them; without one a
+lone row is written at once. What cannot be written now waits (bounded); a row that can never be written is parked as
+JSON text. Nothing here can fail or delay a request.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from app.ledger.clock import now_us
 from app.ledger.confirmation import Confirmation
 from app.ledger.database import Database, is_data_error
 from app.ledger.dimensions import Dimensions
+from app.ledger.gathering import FULL_BATCH, Gathering
 from app.ledger.insert import insert_packed
 from app.ledger.journal import Journal
 from app.ledger.rows import PackedEntry, entry_json, pack
@@ -32,7 +33,6 @@ from app.ledger.tables import ledger_parked
 MAX_BATCH = 500
 MAX_WAITING = 50_000
 PACKED_AT_ONCE = 50
-GATHER_S = 0.01
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 STOP_WAIT_S, STOP_WAIT_WITH_SPOOL_S = 30.0, 2.0
 
@@ -90,6 +90,7 @@ class LedgerWriter:
         self._waiting: deque[_Waiting] = deque()
         self._in_hand: list[_Waiting] = []
         self._wake = asyncio.Event()
+        self._gathering = Gathering()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._accepted = self._written = self._parked = self._lost = 0
@@ -108,6 +109,7 @@ class LedgerWriter:
             await self._journal.stop_tending()
         self._stopping = True
         self._wake.set()
+        self._gathering.hurry()
         task, self._task = self._task, None
         if task is not None:
             within_s = STOP_WAIT_S if self._journal is None else STOP_WAIT_WITH_SPOOL_S
@@ -142,7 +144,14 @@ class LedgerWriter:
         if len(self._waiting) > self._max_waiting:
             self._lose(self._waiting.popleft(), "too many rows wait for the database")
         self._wake.set()
+        if len(self._waiting) >= FULL_BATCH:
+            self._gathering.hurry()
         return waiting.done
+
+    async def settle(self, within_s: float) -> None:
+        """Wait until what was handed over by now is in the database, so that a reader sees it; never for longer."""
+        if (self._waiting or self._in_hand) and not self._last_error:
+            await self._gathering.until_settled(self._accepted, within_s)
 
     @property
     def counters(self) -> WriterCounters:
@@ -179,13 +188,13 @@ class LedgerWriter:
                 await self._wake.wait()
                 continue
             if self._journal is not None and not self._stopping:
-                # The spool has the rows and nobody waits for this: a transaction of its own for each would take as
-                # much of the processor as the request itself.
-                await asyncio.sleep(GATHER_S)
+                # The spool has the rows and nobody waits for this.
+                await self._gathering.pause()
             count = min(len(self._waiting), MAX_BATCH)
             self._in_hand = [self._waiting.popleft() for _ in range(count)]
             await self._write(self._in_hand)
             self._in_hand = []
+            self._gathering.settled(self._accepted - len(self._waiting))
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         """Write the batch whatever it takes: pack it, insert it, halve it where its data is refused."""
