@@ -16,6 +16,7 @@ from app.errors import LedgerError
 from app.ledger.damage import is_damage
 from app.ledger.database import Database, open_file
 from app.ledger.schema import schema_version
+from app.ledger.sqlite_copy import check_file, copy_file
 from app.ledger.sqlite_files import FileLock, make_private_file, path_of
 from app.ledger.tables import groups, keys, ledger_parked, requests, rollup
 from app.ledger.verify import verify_rollup
@@ -100,37 +101,10 @@ async def backup(database: Database, destination: Path) -> None:
 def _back_up(source: Path, destination: Path) -> None:
     if destination.exists():
         raise LedgerError(f"{destination} exists already; choose another name")
-    partial = destination.with_name(destination.name + ".partial")
-    try:
-        _copy(source, partial)
-        partial.replace(destination)
-        with contextlib.suppress(OSError):
-            os.close(os.open(_backup_mark(source), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            os.utime(_backup_mark(source))
-    except BaseException:
-        for suffix in ("", "-journal"):
-            with contextlib.suppress(OSError):
-                Path(f"{partial}{suffix}").unlink()
-        raise
-
-
-def _copy(source: Path, target: Path) -> None:
-    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
-    with contextlib.closing(sqlite3.connect(source, timeout=5)) as reading:
-        reading.execute("PRAGMA query_only=ON")
-        reading.execute("PRAGMA wal_autocheckpoint=0")
-        with contextlib.closing(sqlite3.connect(target)) as writing:
-            reading.backup(writing, pages=-1)
-            writing.execute("PRAGMA journal_mode=DELETE")
-            _check_file(writing, source)
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _check_file(connection: sqlite3.Connection, file: Path) -> None:
-    found = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    if found is None or found[0] != "ok":
-        raise LedgerError(f"{file} is damaged: {found[0] if found else 'no answer'}")
+    copy_file(source, destination)
+    with contextlib.suppress(OSError):
+        os.close(os.open(_backup_mark(source), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.utime(_backup_mark(source))
 
 
 async def restore(file: Path, settings: Settings) -> LedgerCounts:
@@ -176,7 +150,7 @@ async def _checked_copy(file: Path, copy: Path) -> LedgerCounts:
         if schema_version(copy) is None:
             raise LedgerError(f"{file} is no Lectr ledger")
         with contextlib.closing(sqlite3.connect(copy)) as connection:
-            _check_file(connection, file)
+            check_file(connection, file)
 
     await asyncio.to_thread(take)
     database = await open_file(copy)

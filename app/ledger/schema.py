@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from app.errors import LedgerError
 from app.ledger.advice_tables import METADATA
 from app.ledger.clock import now_us
+from app.ledger.sqlite_copy import BACKUPS, back_up_before_migration
 from app.ledger.sqlite_files import FileLock
 from app.ledger.tables import calendars, changes, schema_info
 
@@ -42,6 +43,7 @@ async def prepare_schema(path: Path) -> None:
         if await asyncio.to_thread(_is_empty, path):
             await asyncio.to_thread(create_tables, path)
         elif not await asyncio.to_thread(_is_known, path):
+            await asyncio.to_thread(back_up_before_migration, path, HEAD)
             await _migrate(path)
         await asyncio.to_thread(_journal_mode, path, "=WAL")
     finally:
@@ -86,7 +88,8 @@ def _is_known(path: Path) -> bool:
     if row is None or str(row[0]) not in REVISIONS:
         raise LedgerError(
             f"{path} was written by a newer Lectr (schema {version}) that this version ({HEAD}) cannot read; "
-            "install that version again, or restore a backup from before the upgrade"
+            f"install that version again, or put back the copy from before the upgrade: `lectr restore "
+            f"{path.parent / BACKUPS}/{path.stem}-before-{version}.db`, which loses what was written since"
         )
     return True
 
