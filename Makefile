@@ -83,6 +83,14 @@ screenshots: setup-dev ## take the pictures in docs/screenshots anew (needs chro
 bench-smoke: setup-dev ## two minutes of measuring: start, memory, requests/s against nginx (needs nginx, wrk, taskset)
 	@$(BIN)/python -m tests.bench.smoke
 
+.PHONY: bench
+bench: setup-dev ## half an hour of measuring beside its peers; writes docs/benchmarks.md (needs nginx, wrk, cc, openssl, npm)
+	@$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+.PHONY: bench-large
+bench-large: setup-dev ## build a ledger of 10,000,000 rows in .bench/ and measure it
+	@$(BIN)/python -m tests.bench.large $(BENCH_ARGS)
+
 .PHONY: faults
 faults: setup-dev ## kill Lectr and break its database under load, and count what is missing (root: also full disks)
 	@$(BIN)/python -m tests.faults $(FAULTS_ARGS)

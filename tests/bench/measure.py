@@ -48,29 +48,35 @@ def canned_stream(size: int = 16 * 1024) -> bytes:
     return event * (size // len(event)) + b"data: " + head + usage + b"data: [DONE]\n\n"
 
 
+PROVIDER_KEY = "sk-bench-4f1d9c27a6b38e05"
+"""A made-up one. It is LiteLLM's own key too, which has to be a strong one."""
+
 WRK_SCRIPT = """
 wrk.method = "POST"
 wrk.path = "/v1/chat/completions"
 wrk.headers["Content-Type"] = "application/json"
-wrk.headers["Authorization"] = "Bearer sk-bench"
+wrk.headers["Authorization"] = "Bearer {PROVIDER_KEY}"
 wrk.headers["X-Lectr-Key"] = "{key}"
+{headers}
 wrk.body = [==[{body}]==]
 done = function(summary, latency, requests)
   local e = summary.errors
-  io.write(string.format('{{"requests":%d,"duration_us":%d,"errors":%d,"bad_status":%d,"p50_us":%d}}\\n',
-    summary.requests, summary.duration, e.connect + e.read + e.write + e.timeout, e.status, latency:percentile(50)))
+  io.write(string.format('{{"requests":%d,"duration_us":%d,"errors":%d,"bad_status":%d,"p50_us":%d,"p99_us":%d}}\\n',
+    summary.requests, summary.duration, e.connect + e.read + e.write + e.timeout, e.status,
+    latency:percentile(50), latency:percentile(99)))
 end
 """
 
 
 class Load(msgspec.Struct, frozen=True):
-    """What wrk reports of one run. `p50_us` is the median time of one request in microseconds."""
+    """What wrk reports of one run. `p50_us` and `p99_us` are times of one request in microseconds."""
 
     requests: int
     duration_us: int
     errors: int
     bad_status: int
     p50_us: int
+    p99_us: int
 
     @property
     def per_second(self) -> float:
@@ -78,11 +84,12 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Something to measure: where it listens, and the process whose whole tree is charged."""
+    """Something to measure: where it listens, the process whose whole tree is charged, header fields it asks for."""
 
     name: str
     port: int
     pid: int
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -111,11 +118,12 @@ def canned_stream_provider(port: int, folder: Path) -> str:
     )
 
 
-def plain_proxy(port: int, upstream_port: int) -> str:
-    """nginx as a proxy that does nothing but pass on: the practical limit."""
+def plain_proxy(port: int, upstream_port: int, *, buffering: bool = True) -> str:
+    """nginx as a proxy that does nothing but pass on: the practical limit. A stream comes late through its buffers."""
     return (
-        f"keepalive_requests 1000000000;\n"
-        f"upstream provider {{ server 127.0.0.1:{upstream_port}; keepalive 128; keepalive_requests 1000000000; }}\n"
+        f"keepalive_requests 1000000000;\nclient_max_body_size 64m;\n"
+        f"proxy_buffering {'on' if buffering else 'off'};\nproxy_request_buffering {'on' if buffering else 'off'};\n"
+        f"upstream provider {{ server 127.0.0.1:{upstream_port}; keepalive 1024; keepalive_requests 1000000000; }}\n"
         f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://provider; proxy_http_version 1.1;\n"
         f'proxy_set_header Connection ""; }} }}'
     )
@@ -163,7 +171,8 @@ def rss_mib(pid: int) -> float:
 def put_load(target: Target, key: str, folder: Path, *, connections: int, seconds: int, body: bytes = REQUEST) -> Run:
     """One run of wrk. Raises RuntimeError on any error or any status but 2xx."""
     script = folder / "request.lua"
-    script.write_text(WRK_SCRIPT.format(key=key, body=body.decode()))
+    fields = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in target.headers)
+    script.write_text(WRK_SCRIPT.format(PROVIDER_KEY=PROVIDER_KEY, key=key, headers=fields, body=body.decode()))
     before = cpu_ns(target.pid)
     address = f"http://127.0.0.1:{target.port}"
     wrk = subprocess.run(

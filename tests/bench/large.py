@@ -1,0 +1,46 @@
+"""`make bench-large`: a ledger of 10,000,000 rows. It is built once, in .bench/large."""
+
+import argparse
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench.document import write_documents
+from tests.bench.machine import describe
+from tests.bench.pages_part import ROUNDS, measure_ledger
+from tests.bench.peers import BENCH
+from tests.bench.rates import Plan
+from tests.bench.results import RESULTS, keep_part, part_of, read_results
+from tests.bench.writes import writes_part
+from tests.conftest import find_tool
+
+TEN_MILLION = 10_000_000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=("large", "writes"))
+    parser.add_argument("--rows", type=int, default=TEN_MILLION)
+    parser.add_argument("--folder", type=Path, default=BENCH / "large")
+    parser.add_argument("--into", type=Path, default=RESULTS)
+    asked = parser.parse_args()
+    nginx = find_tool("nginx")
+    if nginx is None or find_tool("wrk") is None:
+        print("bench-large needs nginx and wrk", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    machine = describe(BENCH)
+    if asked.only != "writes":
+        part = part_of(measure_ledger(asked.folder, asked.rows), ROUNDS)
+        keep_part(asked.into, "large", part, machine)
+    if asked.only != "large":
+        with tempfile.TemporaryDirectory(prefix="lectr-bench-writes-") as folder:
+            keep_part(asked.into, "writes", writes_part(nginx, Path(folder), Plan()), machine)
+    if asked.into == RESULTS:
+        write_documents(read_results(RESULTS))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
