@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import msgspec
-from anyio import to_thread
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
 from app.console import render
+from app.console.apart import apart
 from app.console.links import Query
 from app.console.page import Page
 from app.console.request_query import PARAMETERS, understand
@@ -49,7 +50,7 @@ async def _events(page: Page) -> AsyncIterator[bytes]:
             # The browser says it again when it comes back, and so gets what it missed and nothing twice.
             last = max(entry.finished_at_us for entry in fresh)
             view = RowsView(query=query, entries=fresh, more_url=None)
-            rows = await to_thread.run_sync(render.render, "request_rows.html", page.frame("Requests"), view, "rows")
+            rows = await apart(partial(render.render, "request_rows.html", page.frame("Requests"), view, "rows"))
             lines = (b"data: %s\n" % line.encode() for line in rows.splitlines())
             yield b"id: %d\n%b\n" % (last, b"".join(lines))
         else:

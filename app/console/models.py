@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 
 from app.catalog.schema import Model, Price, Provider
+from app.console.apart import apart
 from app.console.links import Query
 from app.console.page import Page
 from app.console.requests import Facet, Link
@@ -77,17 +79,21 @@ class ModelsView(msgspec.Struct, frozen=True, kw_only=True):
 @get("/models")
 async def list_models(page: NamedDependency[Page]) -> Response[bytes]:
     """All models; htmx gets the list alone."""
+    usage = await reports.usage_by(page.services.database, "model", since=None, until=None, zone=page.zone)
+    view = await apart(partial(_view, page, {row.group: row.cost_picousd for row in usage.rows}))
+    return await page.answer("models.html", view, title="Models", block="results")
+
+
+def _view(page: Page, spend: Mapping[str, int]) -> ModelsView:
     query = Query("/models", page.parameters(*PARAMETERS))
     catalog = page.services.catalog.current
     day = today(page.now_us(), page.zone)
-    usage = await reports.usage_by(page.services.database, "model", since=None, until=None, zone=page.zone)
-    spend = {row.group: row.cost_picousd for row in usage.rows}
     every = [model_line(model, day, spend) for model in catalog.models]
     shown = [line for line in every if all(test(line) for test in _tests(query))]
     sort, descending = query.get("sort") or "", query.get("dir") == "desc"
     # In catalog order by provider and id; unless asked otherwise, what is still served comes first.
     shown.sort(key=_SORTS.get(sort, lambda line: not line.alive), reverse=descending)
-    view = ModelsView(
+    return ModelsView(
         query=query,
         providers=[provider_line(provider, page) for provider in catalog.providers.values()],
         lines=shown,
@@ -97,7 +103,6 @@ async def list_models(page: NamedDependency[Page]) -> Response[bytes]:
         descending=descending,
         listed_on=catalog.listed_on,
     )
-    return await page.answer("models.html", view, title="Models", block="results")
 
 
 def provider_line(provider: Provider, page: Page) -> ProviderLine:

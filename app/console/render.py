@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from anyio import to_thread
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 
-from app.console import figures, times
+from app.console import figures, times, units
+from app.console.apart import apart
 from app.console.assets import assets
 from app.console.caller import AnyRequest
 from app.console.security import CSRF_FIELD
@@ -28,7 +28,7 @@ _GZIP_LEVEL = 5
 _FILTERS = (
     *(figures.money, figures.cost, figures.exact_money, figures.amount, figures.rate, figures.count),
     *(figures.compact, figures.duration, figures.microseconds, figures.share),
-    *(times.iso, times.absolute, times.short, times.ago),
+    *(times.iso, times.absolute, times.short, times.ago, units.unit, units.per),
 )
 
 
@@ -93,10 +93,9 @@ def render(template: str, frame: Frame, view: Any, block: str | None = None) -> 
 async def answer(
     request: AnyRequest, template: str, frame: Frame, view: Any, *, block: str | None = None, status: int = 200
 ) -> Response[bytes]:
-    """The page, or `block` of it where htmx asks for a part. Rendered in a thread: no stream waits for a page."""
+    """The page, or `block` of it where htmx asks for a part. Made in a thread: no stream waits for a page."""
     chosen = block if block and wants_fragment(request) else None
-    text = await to_thread.run_sync(render, template, frame, view, chosen)
-    return html(request, text, status)
+    return await apart(lambda: html(request, render(template, frame, view, chosen), status))
 
 
 def html(request: AnyRequest, text: str, status: int = 200) -> Response[bytes]:

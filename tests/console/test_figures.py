@@ -2,7 +2,8 @@ from decimal import Decimal
 
 import pytest
 
-from app.console import figures
+from app.catalog.schema import UNITS
+from app.console import figures, units
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,11 @@ def test_durations_and_counts_read_like_people_write_them() -> None:
         "131k",
     ]
     assert [figures.microseconds(n) for n in (840, 1240)] == ["840 µs", "1.24 ms"]
+
+
+def test_every_unit_of_a_price_list_has_a_name_and_an_amount() -> None:
+    for name in UNITS:
+        assert units.unit(name) != name.replace("_", " ").capitalize(), name
+        assert units.per(name) in ("per 1M", "per hour", "per 1,000")
+    assert (units.unit("web_searches_kcount"), units.per("web_searches_kcount")) == ("Web searches", "per 1,000")
+    assert (units.unit("pages_parsed"), units.per("pages_parsed")) == ("Pages parsed", "each")
