@@ -104,7 +104,14 @@ def create_app(
         HSTS_HEADER,
         lambda scope: is_https(Request(scope), settings),
         marks,
+        _programs_of(litestar),
     )
+
+
+def _programs_of(litestar: Litestar) -> App:
+    """What Litestar routes everything under /v1 to. Asked once: to ask for each request costs it 23 of 127 us."""
+    _, handler, *_ = litestar.asgi_router.handle_routing(path="/v1/chat/completions", method="POST")
+    return cast(App, handler.fn)
 
 
 def from_env() -> Outer:

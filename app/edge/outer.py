@@ -20,7 +20,10 @@ _GROQ_PREFIX = b"/openai/v1/"
 
 
 class Outer:
-    """`headers` go on every answer outside `/v1/`; `secure_header` on those of requests that came by https."""
+    """`headers` go on every answer outside `/v1/`; `secure_header` on those of requests that came by https.
+
+    `programs` is where `app` itself routes `/v1/` to, if that is known; there it is then called at once.
+    """
 
     def __init__(
         self,
@@ -30,8 +33,10 @@ class Outer:
         secure_header: tuple[str, str],
         is_https: Callable[[Any], bool],
         marks: Mapping[str, str],
+        programs: App | None = None,
     ) -> None:
         self._app = app
+        self._programs = programs or app
         self.drain = drain
         self._headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
         self._secure = (secure_header[0].encode("ascii"), secure_header[1].encode("ascii"))
@@ -50,7 +55,7 @@ class Outer:
         programs = scope["raw_path"].startswith(b"/v1/")
         ending = self.drain.draining
         if programs and not self._marks and not ending:
-            await self._app(scope, receive, send)
+            await self._programs(scope, receive, send)
             return
         added = list(self._marks)
         if ending:
