@@ -63,7 +63,7 @@ def keep_part(path: Path, name: str, part: Part, machine: dict[str, str]) -> Res
     results.machine = machine
     results.parts[name] = part
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(results, order="sorted"), indent=1) + b"\n")
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
     return results
 
 

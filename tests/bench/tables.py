@@ -44,8 +44,11 @@ def number(value: float | None, unit: str = "") -> str:
     """A measured figure with as many digits as it is worth."""
     if value is None:
         return NOT_MEASURED
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 3
-    text = f"{value:,.{digits}f}"
+    digits = 0 if abs(value) >= 100 or value == 0 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 3
+    return _with_unit(f"{value:,.{digits}f}", unit)
+
+
+def _with_unit(text: str, unit: str) -> str:
     return f"{text} {unit}" if unit not in ("", "x") else f"{text}{unit}"
 
 
@@ -68,19 +71,20 @@ def bar_section(results: Results) -> str:
             [
                 line.name,
                 number(verdict.measured, line.unit),
-                f"{sign} {number(line.must, line.unit)}" if line.must else "0",
+                f"{sign} {_with_unit(f'{line.must:g}', line.unit)}" if line.must else "0",
                 met,
-                number(line.aim, line.unit) if line.aim else "0",
+                _with_unit(f"{line.aim:g}", line.unit),
                 verdict.distance,
             ]
         )
-    return table(["figure", "measured", "must", "", "aim", "distance to the aim"], rows)
+    return table(["figure", "measured", "must", "result", "aim", "distance to the aim"], rows)
 
 
 def _measured(results: Results, part: str) -> str:
     found = results.parts[part]
     notes = "".join(f" {note}" for note in found.notes)
-    return f"{found.measured_at}, commit {found.commit}, {found.rounds} rounds.{notes}\n"
+    rounds = "1 round" if found.rounds == 1 else f"{found.rounds} rounds"
+    return f"{found.measured_at}, commit {found.commit}, {rounds}.{notes}\n"
 
 
 def names_in(results: Results, part: str) -> list[str]:
