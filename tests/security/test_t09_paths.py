@@ -11,7 +11,7 @@ from app.domain import InboundRequest, KeyIdentity
 from app.edge.paths import MAX_TARGET_BYTES, read_path
 from app.errors import RequestRejected
 from app.settings import Settings
-from app.upstream.client import parse_url
+from app.upstream.exchange import place_of
 from app.upstream.targets import upstream_url
 from tests.edge.provider import Provider
 from tests.house.files import ROOT
@@ -40,9 +40,10 @@ def test_no_climbing_path_leaves_the_providers_base() -> None:
             except RequestRejected:
                 continue
             passed += 1
-            url = parse_url(upstream_url(asked(place.path), CATALOG.providers["gemini"], Settings(), "", ""))
-            assert url.host == "generativelanguage.googleapis.com"
-            path = url.raw_path.partition(b"?")[0]
+            sent = place_of(upstream_url(asked(place.path), CATALOG.providers["gemini"], Settings(), "", ""))
+            assert sent.origin == (b"https", b"generativelanguage.googleapis.com", 0)
+            assert sent.host == b"generativelanguage.googleapis.com"
+            path = sent.target.partition(b"?")[0]
             assert path.startswith(b"/v1beta/openai/"), climb
             assert b".." not in path
             assert b"/./" not in path
@@ -59,9 +60,8 @@ def test_a_model_is_one_step_of_azures_path_or_refused() -> None:
                 continue
             if not climb:
                 continue
-            url = parse_url(text)
             assert re.fullmatch(
-                rb"/openai/deployments/[^/?#]+/chat/completions\?api-version=2024-10-21", url.raw_path
+                rb"/openai/deployments/[^/?#]+/chat/completions\?api-version=2024-10-21", place_of(text).target
             ), climb
 
 
