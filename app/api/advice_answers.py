@@ -72,6 +72,7 @@ class DecisionView(msgspec.Struct):
     reason: str
     decided_at: datetime
     target: str
+    prices_changed: bool
     realised: RealisedView | None
 
 
@@ -79,6 +80,8 @@ class CardView(msgspec.Struct, kw_only=True):
     """One group of requests and what is advised to it. `advice` null: nothing is, `why_not` says why."""
 
     id: str
+    group: str
+    """Names the group of requests, whatever is advised to it; `/api/recommendations/{id}` takes it as well."""
     provider: str
     model: str
     feature: str | None
@@ -127,16 +130,51 @@ class HeadlineView(msgspec.Struct):
     high: Money
 
 
-class EndingView(msgspec.Struct):
-    """A model in use that ends, or has ended."""
+class EndingView(msgspec.Struct, kw_only=True):
+    """A model in use that ends, or has ended.
+
+    `compared_requests` of its requests cost `current` at today's prices and would have cost `candidate` on the
+    replacement, which `lacks` what some of them used; null where it has no price or fits none of them.
+    """
 
     provider: str
     model: str
     ends: date
     over: bool
     replacement: str | None
+    named_by: str | None
     requests: int
     cost: Money
+    compared_requests: int
+    current: Money | None
+    candidate: Money | None
+    lacks: tuple[str, ...]
+
+
+class EstimateView(msgspec.Struct):
+    """What another way to pay for the same model would have saved a feature: `caching`, `batch` or `flex`.
+
+    Always an estimate: `low` to `high`, of the `current` cost of these requests. Ways do not add up.
+    """
+
+    feature: str | None
+    kind: str
+    requests: int
+    current: Money
+    low: Money
+    high: Money
+
+
+class SeenView(msgspec.Struct):
+    """All requests for text of these days. `usable` have a price and the provider's own usage, `unknown` no model."""
+
+    requests: int
+    billable: int
+    usable: int
+    failed: int
+    estimated: int
+    unpriced: int
+    unknown: int
 
 
 class TrafficAdvice(msgspec.Struct):
@@ -149,6 +187,9 @@ class TrafficAdvice(msgspec.Struct):
     recommendations: list[CardView]
     accepted_and_gone: list[GoneView]
     calendar: list[EndingView]
+    estimates: list[EstimateView]
+    assumptions: tuple[str, ...]
+    seen: SeenView
     requests_of_unknown_models: int
 
 

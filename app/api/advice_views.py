@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from app.api.advice_answers import (
     CardView,
     DecisionView,
     EndingView,
+    EstimateView,
     EvidenceRow,
     GoneView,
     HeadlineView,
@@ -15,13 +18,15 @@ from app.api.advice_answers import (
     RealisedView,
     RetirementView,
     SavingView,
+    SeenView,
     TargetView,
     TrafficAdvice,
 )
 from app.domain import usd_text
 from app.recommendation.advice import QUALITY, Advice, Headline, Verdict
-from app.recommendation.cards import FLAGS, change_line, monthly_picousd
+from app.recommendation.cards import FLAGS, assumptions, change_line, monthly_picousd
 from app.recommendation.confidence import coverage
+from app.recommendation.discounts import FeatureDiscount
 from app.recommendation.lifecycles import Ending, Retirement
 from app.recommendation.savings import Saving
 from app.services import AdviceReport, Card, Decided, PricedRow
@@ -86,7 +91,8 @@ def _decision(decided: Decided) -> DecisionView:
             requests_after=brought.after.requests,
             switched_requests=brought.after.target_requests,
         )
-    return DecisionView(made.decision, made.reason, _moment(made.decided_at_us), decided.snapshot.target, view)
+    when, target = _moment(made.decided_at_us), decided.snapshot.target
+    return DecisionView(made.decision, made.reason, when, target, decided.prices_changed, view)
 
 
 def card_view(policy: Mapping[str, Any], card: Card) -> CardView | None:
@@ -107,6 +113,7 @@ def _live(policy: Mapping[str, Any], advice: Advice, decided: Decided | None) ->
     monthly = monthly_picousd(policy, advice)
     return CardView(
         id=advice.id,
+        group=advice.group_id,
         provider=group.provider,
         model=group.model,
         feature=group.feature,
@@ -143,6 +150,9 @@ def report_view(policy: Mapping[str, Any], report: AdviceReport, cards: list[Car
         recommendations=[view for card in cards if (view := card_view(policy, card)) is not None],
         accepted_and_gone=[gone for card in cards if (gone := gone_view(card)) is not None],
         calendar=[_ending(ending) for ending in report.calendar],
+        estimates=[_estimate(found) for found in report.discounts],
+        assumptions=assumptions(policy),
+        seen=SeenView(**msgspec.structs.asdict(report.seen)),
         requests_of_unknown_models=report.seen.unknown,
     )
 
@@ -153,8 +163,27 @@ def _headline(found: Headline) -> HeadlineView:
 
 
 def _ending(found: Ending) -> EndingView:
-    cost = money(found.recorded_picousd)
-    return EndingView(found.provider, found.model, found.ends, found.over, found.replacement, found.requests, cost)
+    compared = found.compared_requests > 0
+    return EndingView(
+        provider=found.provider,
+        model=found.model,
+        ends=found.ends,
+        over=found.over,
+        replacement=found.replacement,
+        named_by=found.named_by,
+        requests=found.requests,
+        cost=money(found.recorded_picousd),
+        compared_requests=found.compared_requests,
+        current=money(found.current_picousd) if compared else None,
+        candidate=money(found.candidate_picousd) if compared else None,
+        lacks=found.lacks,
+    )
+
+
+def _estimate(found: FeatureDiscount) -> EstimateView:
+    one = found.discount
+    amounts = (one.current_picousd, one.low_picousd, one.high_picousd)
+    return EstimateView(found.feature, one.kind, one.requests, *map(money, amounts))
 
 
 def evidence_row(row: PricedRow) -> EvidenceRow:

@@ -84,7 +84,7 @@ async def recommendation_detail(
     """One recommendation with the requests behind it, newest first; `after` takes `next`.
 
     A page looks at `limit` requests of the group's model, feature and task, so it may hold fewer. `target` asks what
-    any other model of the same provider would have cost.
+    any other model of the same provider would have cost; then the requests are priced at that one.
     """
     parameters.only(request, ("since", "target", "limit", "after"))
     first, desk = parameters.day("since", since, "UTC"), services.advice
@@ -94,7 +94,7 @@ async def recommendation_detail(
         return CardAnswer(None, gone_view(card), None, [], None)
     verdict = None if target is None else await desk.engine.what_if(recommendation_id, target, first)
     try:
-        page = await desk.evidence(recommendation_id, first, limit=parameters.limit(limit), after=after)
+        page = await desk.evidence(recommendation_id, first, limit=parameters.limit(limit), after=after, target=target)
     except ValueError as error:
         raise BadQuery(f"after: {error}.") from None
     seen = None if verdict is None else target_view(verdict)

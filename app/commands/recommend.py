@@ -9,7 +9,9 @@ import click
 from app.commands.running import command, whole
 from app.domain import usd_text
 from app.recommendation.advice import QUALITY, Advice
-from app.recommendation.cards import FLAGS, change_line, monthly_picousd, nothing_words
+from app.recommendation.cards import FLAGS, assumptions, change_line, monthly_picousd, nothing_words
+from app.recommendation.discounts import FeatureDiscount
+from app.recommendation.lifecycles import Ending
 from app.services import AdviceReport, Card
 
 _CENT = 10**10
@@ -63,10 +65,28 @@ def _lines(report: AdviceReport, cards: list[Card], policy: Mapping[str, Any]) -
         lines += _card_lines(card, policy)
     if report.calendar:
         lines += ["", "Models in use that end:"]
-    for ending in report.calendar:
-        into = f"; its provider names {ending.replacement}" if ending.replacement else ""
-        lines.append(f"  {ending.ends}  {ending.provider}/{ending.model}: {ending.requests} requests{into}")
-    return lines
+    lines += [_calendar_line(ending) for ending in report.calendar]
+    if report.discounts:
+        lines += ["", "Other ways to pay for the same model (estimates; they do not add up):"]
+    lines += [_discount_line(found) for found in report.discounts]
+    return lines + ([f"  {words}" for words in assumptions(policy)] if report.discounts else [])
+
+
+def _calendar_line(ending: Ending) -> str:
+    said = f"  {ending.ends}  {ending.provider}/{ending.model}: {ending.requests:,} requests"
+    if ending.compared_requests:
+        instead = f"{_usd(ending.candidate_picousd)} instead of {_usd(ending.current_picousd)}"
+        return f"{said}; on {ending.replacement} these days would have cost {instead}"
+    return f"{said}; {ending.replacement or 'nobody'} is named to replace it"
+
+
+def _discount_line(found: FeatureDiscount) -> str:
+    one = found.discount
+    least = f"{_usd(one.low_picousd)} to" if one.low_picousd else "up to"
+    return (
+        f"  {found.feature or 'untagged'}: {one.kind} would have saved {least} {_usd(one.high_picousd)} "
+        f"of {_usd(one.current_picousd)} ({one.requests:,} requests)"
+    )
 
 
 def _card_lines(card: Card, policy: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from app.console.advice_what_if import WhatIfView, what_if_view
 from app.console.page import Page
 from app.errors import ConflictError, LectrError, NotFoundError
 from app.recommendation.advice import Advice, Headline, headline
-from app.recommendation.cards import monthly_picousd, nothing_words
+from app.recommendation.cards import FLAGS, monthly_picousd, nothing_words
 from app.recommendation.confidence import coverage
 from app.services import AdviceReport, Card
 
@@ -35,6 +35,7 @@ class CardView(msgspec.Struct, frozen=True):
     card: Card
     advice: Advice
     figures: Figures
+    notes: list[str]
     monthly_picousd: int | None
     coverage: str
     what_if_url: str
@@ -149,10 +150,13 @@ def _cards(catalog: Catalog, cards: list[Card]) -> list[CardView]:
 
 def _card(catalog: Catalog, card: Card, advice: Advice) -> CardView:
     chosen: Any = advice.chosen
+    shown = figures(catalog, advice.group, chosen, card.id)
     return CardView(
         card=card,
         advice=advice,
-        figures=figures(catalog, advice.group, chosen, card.id),
+        figures=shown,
+        # That it is an estimate stands among the reasons of the confidence.
+        notes=[note for note in shown.notes if note != FLAGS["estimate"]],
         monthly_picousd=monthly_picousd(catalog.policy, advice) if advice.ranked else None,
         coverage=f"{coverage(advice.group) * 100:.0f} %",
         what_if_url=f"{PAGE}?group={advice.group_id}#what-if",

@@ -9,6 +9,7 @@ from app.console.advice import TrafficView, traffic_view
 from app.console.page import Page
 from app.console.times import today
 from app.recommendation.cards import assumptions
+from app.recommendation.discounts import KINDS, Discount
 from app.recommendation.table import Comparison, TableRow, TaskLevel, listed_table, living_table, task_table
 
 _FLAG_WORDS = {
@@ -54,6 +55,13 @@ class TaskRow(msgspec.Struct, frozen=True):
     words: str
 
 
+class DiscountRow(msgspec.Struct, frozen=True):
+    """One feature with its ways to pay, in the order of KINDS, None where one saves nothing."""
+
+    feature: str | None
+    kinds: list[Discount | None]
+
+
 class RecommendationsView(msgspec.Struct, frozen=True):
     """The page as `view` of recommendations.html."""
 
@@ -62,6 +70,7 @@ class RecommendationsView(msgspec.Struct, frozen=True):
     listed: list[Row]
     living: list[Row]
     traffic: TrafficView
+    discounts: list[DiscountRow]
     assumptions: tuple[str, ...]
 
 
@@ -81,8 +90,16 @@ def recommendations_view(catalog: Catalog, page: Page, traffic: TrafficView) -> 
         listed=[_row(row) for row in listed_table(catalog, day)],
         living=[_row(row) for row in living_table(catalog, day)],
         traffic=traffic,
+        discounts=_discounts(traffic),
         assumptions=assumptions(catalog.policy),
     )
+
+
+def _discounts(traffic: TrafficView) -> list[DiscountRow]:
+    found: dict[str | None, dict[str, Discount]] = {}
+    for line in () if traffic.report is None else traffic.report.discounts:
+        found.setdefault(line.feature, {})[line.discount.kind] = line.discount
+    return [DiscountRow(feature, [kinds.get(kind) for kind in KINDS]) for feature, kinds in found.items()]
 
 
 def task_words(level: TaskLevel) -> str:

@@ -6,7 +6,7 @@ nothing. Whether a day is as it was is read from the ledger's own daily sums, wh
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -32,9 +32,9 @@ REQUESTS_AT_ONCE = 50_000
 CELL_COLUMNS = tuple(column.name for column in advice_cells.columns)
 
 
-def size_of(thresholds: Sequence[int], input_tokens: int) -> int:
-    """How many of the sorted thresholds an input is over."""
-    return bisect_left(thresholds, input_tokens)
+def size_of(thresholds: Sequence[int], counts: Iterable[int | None]) -> int:
+    """How many of the sorted thresholds the sum of a row's input counts is over."""
+    return bisect_left(thresholds, sum(min(count, MOST_TOKENS) for count in counts if count))
 
 
 async def refresh_cells(database: Database, first: int, last: int, thresholds: Sequence[int]) -> dict[int, str]:
@@ -98,12 +98,9 @@ def _total(names: Sequence[str]) -> Any:
 
 
 def size_expression(thresholds: Sequence[int]) -> Any:
-    """`size_of` as SQL."""
+    """`size_of` as SQL. Most requests are small, and the first threshold that holds ends the reckoning."""
     total = _total(INPUT_COLUMNS)
-    size: Any = sa.literal(0)
-    for threshold in thresholds:
-        size = size + sa.case((total > threshold, 1), else_=0)
-    return size
+    return sa.case(*((total <= threshold, size) for size, threshold in enumerate(thresholds)), else_=len(thresholds))
 
 
 def _summed(connection: sa.Connection, days: Sequence[int], thresholds: Sequence[int]) -> list[tuple[Any, ...]]:

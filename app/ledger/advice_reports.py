@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from app.domain import UsageSource
-from app.ledger.advice_cells import size_expression
+from app.ledger.advice_cells import INPUT_COLUMNS, size_of
 from app.ledger.advice_tables import LARGEST_COLUMNS, advice_cells
 from app.ledger.clock import DAY_US, id_floor
 from app.ledger.database import Database
@@ -54,10 +54,10 @@ class AdviceSlice(msgspec.Struct, frozen=True):
     most_context: int
 
     @property
-    def key(self) -> tuple[Any, ...]:
-        """What its rows have in common."""
+    def family(self) -> tuple[Any, ...]:
+        """What its rows have in common with those of other sizes."""
         texts = (self.provider, self.model, self.feature, self.task, self.endpoint, self.streamed)
-        return (*texts, self.response_model, self.service_tier, self.price_entry, self.used, self.size)
+        return (*texts, self.response_model, self.service_tier, self.price_entry, self.used)
 
 
 class AdviceCounts(msgspec.Struct, frozen=True):
@@ -94,7 +94,7 @@ class AdviceReader:
         return [_slice(tuple(row)) for row in self._connection.execute(query)]
 
     def counts(self) -> dict[Place, AdviceCounts]:
-        """Per (provider, model, feature, task): all text requests; billable, usable, failed, estimated and unpriced ones."""
+        """Per (provider, model, feature, task): how many requests for text there were, and of what kinds."""
         key = (_G.provider, _G.model, _G.feature, _G.task)
         cases = (_G.priced != FREE, _USABLE, _G.failed == 1, _G.estimated == 1, _G.priced == UNPRICED)
         counted = [sa.func.sum(sa.case((case, _C.requests), else_=0)) for case in cases]
@@ -121,8 +121,11 @@ class AdviceReader:
             spend[day] = (int(high) << LOW_BITS) + int(low)
         return found
 
-    def usages(self, part: AdviceSlice, days: Sequence[int]) -> Iterator[tuple[int, str | None, int]]:
-        """The rows of a slice on these days: day, the provider's usage as JSON text, cost in pico-dollars."""
+    def usages(self, part: AdviceSlice, days: Sequence[int]) -> Iterator[tuple[int, int, str | None, int]]:
+        """The rows of a slice's family on these days: day, size class, usage as JSON text, cost in pico-dollars.
+
+        All sizes at once, because to find those of one the database has to look at all of them.
+        """
         first, last = min(days), max(days)
         own = (*(_same(_G[name], getattr(part, name)) for name in GROUP_TEXTS), _G.streamed == int(part.streamed))
         # Ids first: a join would look up both of them for every row of the days.
@@ -132,16 +135,14 @@ class AdviceReader:
         query = sa.select(_D.id).where(*told, _D.usage_source == UsageSource.PROVIDER)
         detail_ids = list(self._connection.execute(query).scalars())
         c, floors = requests.c, [id_floor(day * DAY_US) for day in range(first, last + 2)]
-        rows = (
-            sa.select(c.id, c.usage, c.cost_picousd)
-            .where(c.id >= floors[0], c.id < floors[-1], c.group_id.in_(group_ids), c.detail_id.in_(detail_ids))
-            .where(size_expression(self._thresholds) == part.size)
+        rows = sa.select(c.id, c.usage, c.cost_picousd, *(c[name] for name in INPUT_COLUMNS)).where(
+            c.id >= floors[0], c.id < floors[-1], c.group_id.in_(group_ids), c.detail_id.in_(detail_ids)
         )
         wanted = frozenset(days)
-        for raw, packed, cost in self._connection.execute(rows).yield_per(ROWS_AT_ONCE):
+        for raw, packed, cost, *counts in self._connection.execute(rows).yield_per(ROWS_AT_ONCE):
             day = first + bisect_right(floors, bytes(raw)) - 1
             if day in wanted:
-                yield day, unpack_usage(packed), int(cost)
+                yield day, size_of(self._thresholds, counts), unpack_usage(packed), int(cost)
 
 
 def _same(column: Any, value: str | None) -> Any:

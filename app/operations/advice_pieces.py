@@ -29,14 +29,19 @@ _INPUTS = (
 )
 BUCKETS = (
     *_INPUTS,
-    *("output_tokens", "output_audio_tokens", "output_image_tokens", "reasoning_tokens"),
-    *("web_searches", "input_characters", "audio_milliseconds"),
+    *("output_tokens", "output_audio_tokens", "output_image_tokens"),
+    *("web_searches", "input_characters", "audio_milliseconds", "reasoning_tokens"),
 )
 """The numbers of a `Usage`, in the order in which pieces sum them."""
 _COUNTS = attrgetter(*BUCKETS)
 _INPUT_COUNT = len(_INPUTS)
+_AFTER_OUTPUT, _REASONING = _INPUT_COUNT + 1, len(BUCKETS) - 1
+INPUT_AT, OUTPUT_AT, CONTEXT_AT, SIZE_AT = (len(BUCKETS) + place for place in range(4))
+"""Where the counts of a row have, after BUCKETS, its input, its output, both, and its largest pass."""
 _COLUMNS = len(BUCKETS) + 4
+_PLAIN = ("input_tokens", "cache_read_input_tokens", "cache_write_5m_input_tokens", "output_tokens")
 _AT_ONCE = 64
+_PATTERN_AT = 3
 _BREATH_EVERY = 16
 """After so many rows, about a fifth of a millisecond, whoever waits for the interpreter has it."""
 
@@ -88,10 +93,19 @@ def read_row(usage: Usage, edges: Edges) -> tuple[Key, tuple[int, ...]]:
         bisect_left(edges.inputs, size),
         bisect_left(edges.contexts, into + out),
         bisect_left(edges.outputs, out),
-        tuple(map(bool, values)),
+        # Which buckets are filled matters where some have no rate; nearly all rows have plain text alone.
+        None if into == sum(values[:3]) and not any(values[_AFTER_OUTPUT:_REASONING]) else tuple(map(bool, values)),
         _special(usage, edges.inputs) if special else None,
     )
     return key, (*values, into, out, into + out, size)
+
+
+def filled(usage: Usage, key: Key, counts: tuple[int, ...]) -> Usage:
+    """One like `usage` that shows the rate of every bucket that rows of its piece may fill."""
+    if key[_PATTERN_AT] is not None:
+        return usage
+    least = {name: max(1, getattr(usage, name)) for name in _PLAIN}
+    return msgspec.structs.replace(usage, **least, largest_pass_tokens=counts[SIZE_AT])
 
 
 def _special(usage: Usage, inputs: tuple[int, ...]) -> Key:

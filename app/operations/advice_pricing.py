@@ -20,7 +20,18 @@ from app.domain import PICOUSD_PER_USD, BillLine, Cost, LedgerEntry, Usage
 from app.metering.cost import bill_of
 from app.metering.repricing import usage_of
 from app.metering.usage import usage_from_json
-from app.operations.advice_pieces import Edges, Pieces, Row, breathing, cut, edges_of, read_row
+from app.operations.advice_pieces import (
+    CONTEXT_AT,
+    OUTPUT_AT,
+    Edges,
+    Pieces,
+    Row,
+    breathing,
+    cut,
+    edges_of,
+    filled,
+    read_row,
+)
 from app.operations.advice_rounding import Card, card_of
 from app.recommendation.traffic import Bill, Group, Slice, fits
 
@@ -140,52 +151,54 @@ class Pricer:
         if pieces is None:
             pieces = self._pieces[id(part)] = self._cut(part, group.provider, self._edges)
         bills = [Bill(pieces.unread_picousd, 0, 0, pieces.unread)]
+        whole = True
         for _, piece in pieces.parts:
             own = self._cost(piece.usage, group, part.response_model, part.service_tier, None)
             other: Cost | None = own
             if target is not None:
                 able = fits(target.capabilities, piece.most_context, piece.most_output)
                 other = self._cost(piece.usage, group, None, part.service_tier, target) if able else None
-            if not all(_is_linear(cost) for cost in (own, other) if cost is not None and cost.picousd is not None):
-                return self._row_by_row(part, group, target)
+            known = (cost for cost in (own, other) if cost is not None and cost.picousd is not None)
+            whole = whole and all(_is_linear(cost) for cost in known)
             bills.append(_piece_bill(piece, own, other))
-        return _joined(bills)
+        bill = _joined(bills)
+        if whole:
+            return bill
+        picousd, output = self._rounded(part, group, target)
+        return Bill(picousd, output, bill.moved, bill.kept, bill.entries, bill.flags)
 
-    def _row_by_row(self, part: Slice, group: Group, target: Model | None) -> Bill:
-        """Each row rounded by itself. What chooses the rates is worked out once a kind of row."""
+    def _rounded(self, part: Slice, group: Group, target: Model | None) -> tuple[int, int]:
+        """Pico-dollars and those for output, each row rounded by itself; rates are worked out once a kind of row."""
         cards: dict[object, Card | None] = {}
-        total = _NOTHING
-        picousd = output = moved = count = 0
-        entries: frozenset[str] = frozenset()
-        flags: frozenset[str] = frozenset()
+        picousd = output = 0
         for text, recorded in breathing(self._rows(part)):
-            count += 1
             usage = usage_from_json(group.provider, part.endpoint, text)
             if usage is None:
                 picousd += recorded
                 continue
             key, counts = read_row(usage, self._edges)
             if key not in cards:
-                cards[key] = card_of(*self._row_costs(usage, group, part, target))
+                costs = self._row_costs(filled(usage, key, counts), group, part, target, counts)
+                cards[key] = card_of(*costs)
             card = cards[key]
-            if card is None:
-                total = _joined([total, _row_bill(recorded, *self._row_costs(usage, group, part, target))])
-                continue
-            spent, spoken = card.price(counts, recorded)
+            if card is not None:
+                spent, spoken = card.price(counts, recorded)
+            else:
+                bill = _row_bill(recorded, *self._row_costs(usage, group, part, target, counts))
+                spent, spoken = bill.picousd, bill.output_picousd
             picousd += spent
             output += spoken
-            moved += card.moves
-            entries |= card.entries
-            flags |= card.flags
-        rest = Bill(picousd, output, moved, count - moved - total.moved - total.kept, entries, flags)
-        return _joined([total, rest])
+        return picousd, output
 
     def _row_costs(
-        self, usage: Usage, group: Group, part: Slice, target: Model | None
+        self, usage: Usage, group: Group, part: Slice, target: Model | None, counts: tuple[int, ...]
     ) -> tuple[Cost | None, Cost | None]:
-        names = part.response_model, part.service_tier
-        own = self._row_cost(usage, group, *names, None)
-        return own, own if target is None else self._row_cost(usage, group, *names, target)
+        own = self._cost(usage, group, part.response_model, part.service_tier, None)
+        other: Cost | None = own
+        if target is not None:
+            able = fits(target.capabilities, counts[CONTEXT_AT], counts[OUTPUT_AT])
+            other = self._cost(usage, group, None, part.service_tier, target) if able else None
+        return _known(own), _known(other)
 
     def _row_cost(
         self, usage: Usage | None, group: Group, response_model: str | None, tier: str | None, target: Model | None
@@ -214,6 +227,10 @@ def thresholds_of(catalog: Catalog, *sizes: int) -> tuple[int, ...]:
 
 def _is_linear(cost: Cost) -> bool:
     return cost.picousd is not None and all(not line.rate_usd * PICOUSD_PER_USD % line.per for line in cost.lines)
+
+
+def _known(cost: Cost | None) -> Cost | None:
+    return None if cost is None or cost.picousd is None else cost
 
 
 def _output(lines: Iterable[BillLine]) -> int:

@@ -19,6 +19,7 @@ from app.recommendation.traffic import Slice
 T = TypeVar("T")
 _ATTEMPTS = 3
 _MOST_PIECES = 50_000
+_NOTHING = Pieces(())
 
 
 class RowsMovedError(Exception):
@@ -30,34 +31,46 @@ class PieceMemo:
 
     def __init__(self) -> None:
         self._catalog: Catalog | None = None
-        self._kept: dict[tuple[object, int], tuple[str, Pieces]] = {}
+        self._days: dict[tuple[object, int], str] = {}
+        self._kept: dict[tuple[object, int, int], Pieces] = {}
 
     def of(self, catalog: Catalog) -> "PieceMemo":
         """This memory, emptied where prices or limits are not those it was made with."""
         if self._catalog is not catalog or len(self._kept) > _MOST_PIECES:
-            self._catalog, self._kept = catalog, {}
+            self._catalog, self._days, self._kept = catalog, {}, {}
         return self
 
     def cut(self, window: "Window", part: Slice, provider: str, edges: Edges) -> Pieces:
         """The pieces of a slice. Raises RowsMovedError where its rows are no longer those of its sums."""
         place = place_of(part)
-        fresh = {
-            day: Cutter(part, provider, edges)
-            for day, stamp in window.stamps.items()
-            if self._kept.get((place.key, day), ("", None))[0] != stamp
-        }
+        family = place.family
+        fresh = tuple(day for day, stamp in window.stamps.items() if self._days.get((family, day)) != stamp)
         if fresh:
-            for day, text, cost in breathing(window.reader.usages(place, tuple(fresh))):
-                fresh[day].take(text, cost)
-        for day, cutter in fresh.items():
-            self._kept[place.key, day] = window.stamps[day], cutter.pieces()
-        found = merged(self._kept[place.key, day][1] for day in window.stamps)
+            self._read(window, part, provider, edges, fresh)
+        found = merged(self._kept.get((family, place.size, day), _NOTHING) for day in window.stamps)
         same = (found.requests, found.recorded_picousd) == (part.requests, part.recorded_picousd)
         if not same and window.strict:
             for day in fresh:
-                del self._kept[place.key, day]
+                del self._days[family, day]
             raise RowsMovedError
         return found
+
+    def _read(self, window: "Window", part: Slice, provider: str, edges: Edges, days: tuple[int, ...]) -> None:
+        """Cut the rows of a slice and of its family's other sizes on these days."""
+        place = place_of(part)
+        cutters: dict[tuple[int, int], Cutter] = {}
+        for day, size, text, cost in breathing(window.reader.usages(place, days)):
+            cutter = cutters.get((size, day))
+            if cutter is None:
+                cutter = cutters[size, day] = Cutter(part, provider, edges)
+            cutter.take(text, cost)
+        again = frozenset(days)
+        for key in [key for key in self._kept if key[0] == place.family and key[2] in again]:
+            del self._kept[key]
+        for (size, day), cutter in cutters.items():
+            self._kept[place.family, size, day] = cutter.pieces()
+        for day in days:
+            self._days[place.family, day] = window.stamps[day]
 
 
 class Window:
@@ -89,13 +102,14 @@ class Window:
 
     def rows(self, part: Slice) -> Iterable[Row]:
         """The rows of a slice."""
-        return ((text, cost) for _, text, cost in self.reader.usages(place_of(part), tuple(self.stamps)))
+        place = place_of(part)
+        rows = self.reader.usages(place, tuple(self.stamps))
+        return ((text, cost) for _, size, text, cost in rows if size == place.size)
 
 
 def sizes_of(catalog: Catalog) -> tuple[int, ...]:
     """The input sizes that no slice lies on both sides of."""
-    names = ("long_prompt_input_tokens", "cacheable_prompt_tokens")
-    return thresholds_of(catalog, *(int(threshold(catalog.policy, name)) for name in names))
+    return thresholds_of(catalog, int(threshold(catalog.policy, "long_prompt_input_tokens")))
 
 
 def place_of(part: Slice) -> AdviceSlice:

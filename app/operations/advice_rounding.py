@@ -12,16 +12,12 @@ from app.operations.advice_pieces import BUCKETS
 class Card(msgspec.Struct, frozen=True):
     """What a kind of row costs: sum of count x numerator over `denominator`, rounded half to even.
 
-    `terms` are (place in BUCKETS, numerator); without any, a row stays at what it cost. `moves` is False where the
-    rows stay at their own model.
+    `terms` are (place in BUCKETS, numerator); without any, a row stays at what it cost.
     """
 
     terms: tuple[tuple[int, int], ...] | None
     output: tuple[tuple[int, int], ...]
     denominator: int
-    moves: bool
-    entries: frozenset[str]
-    flags: frozenset[str]
 
     def price(self, counts: tuple[int, ...], recorded_picousd: int) -> tuple[int, int]:
         """Pico-dollars of one row, and of its output (rounded down)."""
@@ -40,7 +36,7 @@ def card_of(own: Cost | None, other: Cost | None) -> Card | None:
     """
     chosen = other or own
     if chosen is None:
-        return Card(None, (), 1, False, frozenset(), frozenset())
+        return Card(None, (), 1)
     places = {name: number for number, name in enumerate(BUCKETS)}
     rates = {line.bucket: Fraction(line.rate_usd) * PICOUSD_PER_USD / line.per for line in chosen.lines}
     if len(rates) != len(chosen.lines):
@@ -48,7 +44,4 @@ def card_of(own: Cost | None, other: Cost | None) -> Card | None:
     denominator = lcm(1, *(rate.denominator for rate in rates.values()))
     terms = tuple((places[name], int(rate * denominator)) for name, rate in rates.items())
     output = tuple((place, rate) for place, rate in terms if BUCKETS[place].startswith("output"))
-    if other is None:
-        return Card(terms, (), denominator, False, frozenset(), frozenset())
-    entries = frozenset(line.price_entry for line in other.lines)
-    return Card(terms, output, denominator, True, entries, frozenset(other.flags))
+    return Card(terms, () if other is None else output, denominator)

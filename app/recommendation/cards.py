@@ -55,7 +55,7 @@ def difference_words(requests: int, found: Saving, target: str) -> str:
 def assumptions(policy: Mapping[str, Any]) -> tuple[str, ...]:
     """What the estimates of other ways to pay take for granted, as sentences."""
     low, high = (threshold(policy, f"repeated_prompt_share_{end}") * 100 for end in ("low", "high"))
-    size, misses = threshold(policy, "cacheable_prompt_tokens"), threshold(policy, "cache_miss_share") * 100
+    size, misses = threshold(policy, "long_prompt_input_tokens"), threshold(policy, "cache_miss_share") * 100
     return (
         f"Prompt caching: of prompts over {size:,} tokens, {low:.0f} to {high:.0f} % are assumed to be a beginning "
         f"that comes again; {misses:.0f} % of the time it has to be written anew. What was cached is taken off. "

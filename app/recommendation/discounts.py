@@ -76,9 +76,8 @@ def _caching(catalog: Catalog, group: Group, price: Pricing, on: date) -> Discou
     shares = [threshold(policy, name) for name in ("repeated_prompt_share_low", "repeated_prompt_share_high")]
     requests = current = 0
     saved = [0, 0]
-    for part in group.slices:
-        if part.most_input <= threshold(policy, "cacheable_prompt_tokens"):
-            continue
+    # Short prompts are cached by nobody: the providers begin at 1,024 tokens.
+    for part in group.slices if group.long else ():
         match = catalog.price_at(group.provider, part.response_model or group.source.id, on)
         rates = None if match is None else _rates_at(match.price.rates, match.price.tiers, part.most_input)
         gains = [Decimal(0), Decimal(0)] if rates is None else [_gain(policy, part, rates, share) for share in shares]

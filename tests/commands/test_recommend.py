@@ -61,5 +61,5 @@ def test_a_time_it_does_not_know_is_refused_in_words(folder: Path, since: str) -
 def test_an_empty_ledger_is_said_to_be_empty(tmp_path: Path) -> None:
     said = recommend(tmp_path / "data")
     assert said.exit_code == 0
-    assert "nothing to advise" in said.output
+    assert "No request for text was recorded in these days." in said.output
     assert "$" not in said.output
