@@ -132,6 +132,8 @@ def test_health_is_open_and_has_numbers_alone(lectr: Lectr) -> None:
     document = httpx.get(f"{lectr.url}/health").json()
     assert document.pop("status") == "ok"
     assert document.pop("version") == "0.1.0"
+    assert document.pop("troubles") == []
+    assert document.pop("database") == ("postgresql" if lectr.settings.database_url else "sqlite")
     assert all(isinstance(value, int | float) for value in document.values()), document
 
 

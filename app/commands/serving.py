@@ -24,10 +24,11 @@ from app.demo.folder import Plan, claim_folder, demo_folder, is_demo_folder
 from app.demo.serving import serving, settings_for_demo
 from app.demo.standin import StandIn
 from app.edge.server import LectrServer, server_config
-from app.errors import ConflictError, SettingsError
+from app.errors import ConflictError, LedgerAway, SettingsError
 from app.ledger.clock import now_us
 from app.ledger.database import Database
 from app.ledger.keys import KeyStore
+from app.ledger.recall import knows_last_state
 from app.ledger.users import UserStore
 from app.settings import Settings
 
@@ -55,7 +56,7 @@ def serve(host: str | None, port: int | None, workers: int | None, first_steps: 
             )
         with listening_socket(settings) as listener:
             settings = msgspec.structs.replace(settings, port=listener.getsockname()[1])
-            click.echo(asyncio.run(_prepare(settings, shows_secrets=first_steps or sys.stdout.isatty())))
+            click.echo(asyncio.run(_first_look(settings, shows_secrets=first_steps or sys.stdout.isatty())))
             run_server(settings, listener)
 
 
@@ -108,6 +109,21 @@ def _serve_one(settings: Settings, listener: socket.socket) -> None:
             sys.exit(3)
     finally:
         log_listener.stop()
+
+
+async def _first_look(settings: Settings, *, shows_secrets: bool) -> str:
+    """As `_prepare`; where the database server is away, what that means, since Lectr starts all the same.
+
+    Raises LedgerError, also where the server is there and refuses, unless it is known to have let Lectr in before.
+    """
+    try:
+        return await _prepare(settings, shows_secrets=shows_secrets)
+    except LedgerAway as error:
+        kept = knows_last_state(settings)
+        if error.refused and not kept:
+            raise
+        now = "requests are served with the keys known last" if kept else "until it answers, requests get 503"
+        return f"{error}. Lectr starts all the same: {now}, and what is recorded waits in the spool."
 
 
 async def _prepare(settings: Settings, *, shows_secrets: bool) -> str:

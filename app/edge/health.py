@@ -16,6 +16,7 @@ def health(services: Services, *, draining: bool) -> tuple[int, dict[str, Any]]:
         "status": "draining" if draining else "degraded" if degraded else "ok",
         "troubles": [trouble.code for trouble in found],
         "version": services.version,
+        "database": services.database.dialect,
         "uptime_s": max(0, services.clock() - services.started_at_us) // 1_000_000,
         "in_flight": counters.in_flight,
         "requests_without_valid_key": counters.without_valid_key,

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from app.domain import LedgerEntry
-from app.errors import LedgerError
+from app.errors import LedgerAway, LedgerError
 from app.ledger.clock import now_us
 from app.ledger.damage import find_damage
 from app.ledger.damaged_rows import DamagedRows
@@ -83,6 +83,10 @@ class Caretaker:
         """Begin; needs a running event loop."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="ledger-care")
 
+    async def copy_soon(self) -> None:
+        """Keys or settings have changed: keep a copy at the next turn."""
+        self._due[self._keep_copy] = 0.0
+
     async def stop(self) -> None:
         """End; what was not done is done by the next process."""
         task, self._task = self._task, None
@@ -101,6 +105,9 @@ class Caretaker:
                 pause = LOOK_EVERY_S
                 try:
                     pause = await duty()
+                except LedgerAway:
+                    # Whoever writes or reads says so; this need not say it every few seconds too.
+                    pause = TURN_S
                 except (LedgerError, OSError, sqlite3.Error) as error:
                     _log.warning("the ledger could not be looked after: %s", error)
                 except Exception:
@@ -118,9 +125,9 @@ class Caretaker:
         return LOOK_EVERY_S
 
     async def _keep_copy(self) -> float:
-        """Copy the small tables beside the file, when they have changed."""
-        path = self._database.path
-        if path is not None and not self._database.file_is_gone:
+        """Copy the small tables beside the file, or for the time a server is away, when they have changed."""
+        path = self._database.beside
+        if not self._database.file_is_gone:
             found = await self._database.read(read_essentials)
             if self._copied is None:
                 self._copied = await asyncio.to_thread(read_copy, path)

@@ -16,6 +16,7 @@ from app.ledger.database import Database
 from app.ledger.tables import changes
 
 POLL_S = 0.4
+LONGEST_PAUSE_S = 5.0
 FLUSH_S = 15.0
 KEYS, TEAM = "keys", "team"
 
@@ -37,6 +38,8 @@ class ChangeFeed:
         self._reloads: dict[str, list[Reload]] = {}
         self._flushes: list[Reload] = []
         self._seen: dict[str, int] = {}
+        self._trouble = ""
+        self._pause_s = poll_s
         self._task: asyncio.Task[None] | None = None
 
     def subscribe(self, kind: str, reload: Reload) -> None:
@@ -67,10 +70,14 @@ class ChangeFeed:
             for kind in await self.poll():
                 if callback is not None:
                     await callback(kind)
+            if self._trouble:
+                self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+            else:
+                self._pause_s = self._poll_s
             if loop.time() - flushed > FLUSH_S:
                 flushed = loop.time()
                 await self._flush()
-            await asyncio.sleep(self._poll_s)
+            await asyncio.sleep(self._pause_s)
 
     async def poll(self) -> list[str]:
         """Look once; reload what moved and return its kinds. What cannot be read now is looked at again next time."""
@@ -84,8 +91,11 @@ class ChangeFeed:
                     await reload()
                 self._seen[kind] = generation
                 moved.append(kind)
+            self._trouble = ""
         except LedgerError as error:
-            _log.warning("changes made elsewhere cannot be seen at present: %s", error)
+            if str(error) != self._trouble:
+                _log.warning("changes made elsewhere cannot be seen at present: %s", error)
+            self._trouble = str(error)
         return moved
 
     async def _flush(self) -> None:

@@ -44,6 +44,7 @@ class Engines(Protocol):
 
     dialect: str
     path: Path | None
+    beside: Path
     shown: str
     epoch: int
 
@@ -78,6 +79,11 @@ class Database:
     def path(self) -> Path | None:
         """The SQLite file; None on a database server."""
         return self._engines.path
+
+    @property
+    def beside(self) -> Path:
+        """Copies of the database's small tables have this name with a suffix: that of the file, if it is in one."""
+        return self._engines.beside
 
     @property
     def shown(self) -> str:
@@ -222,7 +228,7 @@ async def _open_server(settings: Settings, *, serves: bool) -> Database:
     # Imported late: who keeps the ledger in a file need not pay for what a server needs.
     from app.ledger.postgres_engines import PostgresEngines
 
-    database = Database(PostgresEngines(settings.database_url))
+    database = Database(PostgresEngines(settings.database_url, settings.data_dir))
     try:
         make_private_folder(settings.data_dir.absolute())
         await database.open()

@@ -31,6 +31,14 @@ def insert_merging(
     return statement.on_conflict_do_update(index_elements=list(unique), set_=changed)
 
 
+def count_on(connection: sa.Connection, table: sa.Table) -> None:
+    """Let ids be counted on from the highest one, after rows came with ids of their own."""
+    if connection.dialect.name == "postgresql":
+        highest = sa.select(sa.func.max(table.c.id)).scalar_subquery()
+        serial = sa.func.pg_get_serial_sequence(sa.literal(table.name, sa.Text), sa.literal("id", sa.Text))
+        connection.execute(sa.select(sa.func.setval(serial, sa.func.coalesce(highest, 1), highest.is_not(None))))
+
+
 class RowInsert:
     """An insert of many prebuilt tuples in one go: a list of rows for SQLite, an array per column for PostgreSQL."""
 

@@ -19,6 +19,7 @@ from app.ledger.advice_tables import advice_decisions
 from app.ledger.tables import keys, ledger_parked, overrides, team_files, team_values, users
 
 ESSENTIAL_TABLES = (keys, users, team_values, team_files, overrides, advice_decisions, ledger_parked)
+SERVING_TABLES = (keys, team_values, team_files, overrides)
 COPY_SUFFIX = ".essentials"
 
 Rows = list[dict[str, Any]]
@@ -35,12 +36,13 @@ def copy_of(database: Path) -> Path:
 
 
 def read_essentials(connection: sa.Connection) -> Essentials:
-    """All rows of the small tables."""
+    """All rows of the small tables; of a database server's, what programs are served with while it is away."""
+    chosen = ESSENTIAL_TABLES if connection.dialect.name == "sqlite" else SERVING_TABLES
     return {
         str(table.name): [
             dict(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key)).mappings()
         ]
-        for table in ESSENTIAL_TABLES
+        for table in chosen
     }
 
 

@@ -13,6 +13,7 @@ from app.errors import ConflictError, LedgerError, NotFoundError
 from app.ledger.changes import KEYS, ChangeFeed, announce
 from app.ledger.clock import now_us
 from app.ledger.database import Database
+from app.ledger.dialects import count_on
 from app.ledger.storable import storable
 from app.ledger.tables import keys
 
@@ -69,6 +70,11 @@ class KeyStore:
             lambda connection: (_living(connection), _all(connection))
         )
         self._epoch = epoch
+        self.ready = True
+
+    def recall(self, connection: sa.Connection) -> None:
+        """Take the keys that this connection shows, a copy's, until the database can be read."""
+        self._living, self._known = _living(connection), _all(connection)
         self.ready = True
 
     def find(self, secret: str) -> KeyIdentity | None:
@@ -155,6 +161,7 @@ def _all(connection: sa.Connection) -> list[dict[str, Any]]:
 def _put_back(connection: sa.Connection, known: list[dict[str, Any]]) -> None:
     if connection.execute(sa.select(keys.c.id).limit(1)).first() is None:
         connection.execute(keys.insert(), known)
+        count_on(connection, keys)
         announce(connection, KEYS)
 
 

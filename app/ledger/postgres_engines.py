@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app.errors import LedgerAway
 from app.ledger.postgres_line import Line
 from app.ledger.postgres_schema import prepare_schema
-from app.ledger.postgres_url import read_postgres_url
+from app.ledger.postgres_url import name_beside, read_postgres_url
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -32,10 +32,11 @@ class PostgresEngines:
     path: Path | None = None
     is_gone = False
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, folder: Path) -> None:
         self._url = url
         self._target = read_postgres_url(url)
         self.shown = self._target.shown
+        self.beside = name_beside(self._target, folder)
         self.epoch = 0
         self._ready = self._was_ready = False
         self._preparing = asyncio.Lock()

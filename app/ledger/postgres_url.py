@@ -1,5 +1,6 @@
 """Reads DATABASE_URL in the forms that hosts hand out, and says where a PostgreSQL is, without its password."""
 
+import hashlib
 import ssl
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,11 @@ def read_postgres_url(url: str) -> PostgresTarget:
     arguments = {name: value for name, value in found.items() if value}
     arguments |= {"dsn": f"postgresql://?{urlencode(tls)}", "server_settings": settings}
     return PostgresTarget(arguments, _shown(arguments))
+
+
+def name_beside(target: PostgresTarget, folder: Path) -> Path:
+    """How copies of parts of this database are named: after the place, so that none is taken for another one's."""
+    return folder / f"postgresql-{hashlib.sha256(target.shown.encode()).hexdigest()[:12]}"
 
 
 def _unreadable(why: str) -> LedgerError:

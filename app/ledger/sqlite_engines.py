@@ -31,6 +31,7 @@ class SqliteEngines:
     def __init__(self, path: Path, readers: int) -> None:
         self._most_readers = readers
         self.path: Path | None = path
+        self.beside = path
         self.shown = f"SQLite {path}"
         self.epoch = 0
         self._file = path

@@ -46,6 +46,10 @@ class TeamStore:
         # A rebuild for a new zone that was cut off is taken up again; usually there is nothing to do.
         await build_calendars(self._database)
 
+    def recall(self, connection: sa.Connection) -> None:
+        """Take what this connection shows, a copy, until the database can be read."""
+        self.values, self.overrides, self.price_list = _read(connection)
+
     async def set(self, name: str, value: str | int | None) -> None:
         """Set one field of TeamValues; None or an empty text takes it back.
 

@@ -24,6 +24,7 @@ from app.ledger.dimensions import Dimensions
 from app.ledger.gathering import FULL_BATCH, Gathering
 from app.ledger.insert import insert_packed
 from app.ledger.journal import Journal
+from app.ledger.refusals import reason_of
 from app.ledger.rows import PackedEntry, entry_json, pack
 from app.ledger.spool_record import Record
 from app.ledger.started import Started
@@ -232,7 +233,7 @@ class LedgerWriter:
             await self._insert(batch[half:], packed[half:])
 
     async def _park(self, waiting: _Waiting, error: Exception) -> None:
-        reason = storable(str(getattr(error, "orig", None) or error) or type(error).__name__, 300)
+        reason = storable(reason_of(error), 300)
         row = {"parked_at_us": now_us(), "reason": reason, "entry": entry_json(waiting.entry)}
 
         async def insert() -> None:
@@ -265,7 +266,7 @@ class LedgerWriter:
             except Exception as error:
                 if is_data_error(error):
                     return error
-                message = str(getattr(error, "orig", None) or error)
+                message = reason_of(error)
                 if message != self._last_error:
                     _log.warning("the ledger cannot be written, %d rows wait: %s", self.counters.waiting, message)
                 self._last_error = message
