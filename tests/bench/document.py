@@ -16,6 +16,14 @@ README = ROOT / "README.md"
 PICTURES = RESULTS.parent
 BEGIN = "<!-- benchmarks: make bench writes what follows -->\n"
 END = "<!-- end of benchmarks -->\n"
+SHORT_NAMES = {
+    "direct": "the provider itself",
+    "nginx": "nginx",
+    "lectr": "Lectr",
+    "naive": "naive proxy",
+    "portkey": "Portkey",
+    "litellm": "LiteLLM",
+}
 MEASURES = (("per_second", "requests/s", "1/s"), ("p99_ms", "p99", "ms"), ("rss_mib", "memory", "MiB"))
 
 
@@ -44,9 +52,9 @@ def pictures(results: Results) -> dict[str, str]:
         for name in names_in(results, "json"):
             rate = results.figure("json", name, 64, "per_second") or 1.0
             cpu = results.figure("json", name, 64, "cpu_us")
-            rows.append((name, rate, f"{rate:,.0f}/s, {number(cpu)} us CPU each"))
+            rows.append((SHORT_NAMES[name], rate, f"{rate:,.0f}/s, {number(cpu)} us CPU each"))
         note = "Logarithmic. A chat of 1.1 KB each way, 64 at a time; only ratios inside one run mean something."
-        drawn["peers.svg"] = chart.bars("Requests a second on one core", note, rows, "lectr")
+        drawn["peers.svg"] = chart.bars("Requests a second on one core", note, rows, SHORT_NAMES["lectr"])
     if any(part in results.parts for part, *_ in AXES):
         panels = []
         for key, what, unit in MEASURES:
