@@ -31,13 +31,14 @@ from app.edge.health import health
 from app.edge.outer import App, Outer
 from app.edge.refusals import base_url, not_found
 from app.edge.routes import ProgramRoute, make_route
-from app.errors import RequestRejected
+from app.errors import LedgerAway, RequestRejected
 from app.ledger.care import Caretaker
-from app.ledger.changes import TEAM, ChangeFeed
+from app.ledger.changes import KEYS, TEAM, ChangeFeed
 from app.ledger.clock import now_us
 from app.ledger.database import Database, open_database
 from app.ledger.journal import Journal
 from app.ledger.keys import KeyStore
+from app.ledger.recall import recall
 from app.ledger.sessions import SessionStore
 from app.ledger.team import TeamStore
 from app.ledger.users import UserStore
@@ -79,7 +80,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with running(settings, catalog, transport, clock) as (services, pipeline):
+        async with running(settings, catalog, transport, clock, serves=True) as (services, pipeline):
             app.state.services, app.state.drain = services, drain
             route.services, route.pipeline = services, pipeline
             yield
@@ -125,8 +126,11 @@ async def running(
     catalog: Catalog,
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Callable[[], int] = now_us,
+    serves: bool = False,
 ) -> AsyncIterator[tuple[Services, Pipeline]]:
-    """Everything that runs while Lectr runs, without the web: the CLI uses it too. Raises LedgerError."""
+    """Everything that runs while Lectr runs, without the web: the CLI uses it too. Raises LedgerError.
+
+    One that `serves` also begins while the database server is away, with what it knew last."""
     database = await open_database(settings, mends=True)
     feed = ChangeFeed(database)
     holder = CatalogHolder(catalog)
@@ -164,12 +168,24 @@ async def running(
         clock=clock,
         started_at_us=clock(),
     )
-    await keys.load()
-    await team.load()
-    await refresh_catalog()
-    feed.subscribe(TEAM, refresh_catalog)
+    await _learn(services, feed, serves=serves)
     async with _at_work(upstream, feed, services):
         yield services, pipeline
+
+
+async def _learn(services: Services, feed: ChangeFeed, *, serves: bool) -> None:
+    """Read keys and settings, and from now on whenever they change. Raises LedgerError."""
+    try:
+        await services.keys.load()
+        await services.team.load()
+    except LedgerAway:
+        if not serves:
+            raise
+        await recall(services.database, services.keys, services.team)
+    await services.refresh_catalog()
+    feed.subscribe(TEAM, services.refresh_catalog)
+    for kind in (KEYS, TEAM):
+        feed.subscribe(kind, services.care.copy_soon)
 
 
 def _journal(settings: Settings, database: Database, catalog: CatalogHolder) -> Journal:
