@@ -64,6 +64,10 @@ lint: setup-dev ## run every check but the tests
 	@echo "== djlint"; $(BIN)/djlint --lint --quiet app/templates
 	@echo "== codespell"; git ls-files -z | xargs -0 $(BIN)/codespell
 	@echo "== registry"; $(BIN)/lectr registry check
+	@$(MAKE) --no-print-directory vendor-check
+
+.PHONY: vendor-check
+vendor-check: setup-dev ## compare the vendored front-end files with the hashes in vendor.lock.json
 	@echo "== vendored files"; $(BIN)/python -m tests.vendor_check
 
 .PHONY: format
@@ -86,6 +90,11 @@ bench-smoke: setup-dev ## two minutes of measuring: start, memory, requests/s ag
 .PHONY: bench
 bench: setup-dev ## half an hour of measuring beside its peers; writes docs/benchmarks.md (needs nginx, wrk, cc, openssl, npm)
 	@$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+.PHONY: bench-pages
+bench-pages: setup-dev ## load every page of the console on 1,000,000 rows, and measure what that costs programs (needs nginx, taskset)
+	@$(BIN)/python -m tests.bench.pages --folder .bench/pages $(BENCH_ARGS)
+	@$(BIN)/python -m tests.bench.beside_pages --folder .bench/pages
 
 .PHONY: bench-large
 bench-large: setup-dev ## build a ledger of 10,000,000 rows in .bench/ and measure it

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -61,13 +61,13 @@ class Timed(msgspec.Struct, frozen=True):
 
 
 class Box:
-    """A served demo with a visitor signed in."""
+    """A served ledger with a visitor signed in; `said` holds the sign-in link that it printed."""
 
-    def __init__(self, url: str, log: Path) -> None:
+    def __init__(self, url: str, said: str) -> None:
         self.url = url
         self.client = httpx.Client(base_url=url, timeout=60, headers={"accept": "text/html", "origin": url})
-        link = _LINK.search(log.read_text())
-        assert link, "the demo printed no sign-in link"
+        link = _LINK.search(said)
+        assert link, "no sign-in link was printed"
         token = _CSRF.search(self.client.get(link[1]).text)
         assert token
         assert self.client.post(link[1], data={"csrf": token[1]}).status_code == 303
@@ -134,7 +134,9 @@ def served_demo(folder: Path, rows: int) -> Iterator[tuple[Box, float]]:
                 raise RuntimeError(f"lectr demo ended with {process.returncode}:\n{log.read_text()[-2000:]}")
             time.sleep(0.1)
         took = time.monotonic() - began
-        yield Box(f"http://127.0.0.1:{port}", log), took
+        box = Box(f"http://127.0.0.1:{port}", log.read_text())
+        with closing(box.client):
+            yield box, took
     finally:
         stop(process)
 
