@@ -30,6 +30,7 @@ class PieceMemo:
     """Remembers what slices were cut into, day by day: only days whose requests have changed are read again."""
 
     def __init__(self) -> None:
+        self.rows_read = 0
         self._catalog: Catalog | None = None
         self._days: dict[tuple[object, int], str] = {}
         self._kept: dict[tuple[object, int, int], Pieces] = {}
@@ -64,6 +65,7 @@ class PieceMemo:
             if cutter is None:
                 cutter = cutters[size, day] = Cutter(part, provider, edges)
             cutter.take(text, cost)
+            self.rows_read += 1
         again = frozenset(days)
         for key in [key for key in self._kept if key[0] == place.family and key[2] in again]:
             del self._kept[key]
