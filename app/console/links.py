@@ -1,8 +1,11 @@
 """The URL is the state: a page's query, and the links that change one thing of it."""
 
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
+
+_STAYS = "%/:?#[]@!$&'()*+,;=~"
+"""What may stand in an address as it is; a percent sign begins what is quoted already."""
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -33,5 +36,6 @@ class Query(msgspec.Struct, frozen=True):
 def local_path(target: str | None) -> str:
     """`target` if it is a path of this console, else `/`: a link may not lead a person who signs in elsewhere."""
     if target and target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable():
-        return target
+        # A header field holds bytes: a name in the path may be in any script.
+        return quote(target, safe=_STAYS)
     return "/"

@@ -23,3 +23,12 @@ def test_signing_in_never_leads_elsewhere(target: str | None) -> None:
 
 def test_signing_in_leads_back() -> None:
     assert local_path("/requests?model=a&range=30d") == "/requests?model=a&range=30d"
+
+
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [("/requests?feature=☃", "/requests?feature=%E2%98%83"), ("/é?a=%20b", "/%C3%A9?a=%20b"), ("/a b", "/a%20b")],
+)
+def test_a_path_in_any_script_can_stand_in_a_header_field(target: str, sent: str) -> None:
+    """Found from outside: it was a fault of ours, to whoever followed such a link and signed in."""
+    assert local_path(target) == sent
