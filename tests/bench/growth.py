@@ -20,8 +20,9 @@ from tests.bench.measure import (
     alternate,
     check_rows,
     cpu_ns,
+    forget_peak,
+    peak_mib,
     put_load,
-    rss_mib,
 )
 from tests.bench.peers import calm_down
 from tests.bench.providers import json_provider, slow_provider
@@ -83,7 +84,7 @@ def body_of(size: int) -> bytes:
 def _grow(
     targets: list[Target], loads: tuple[int, ...], plan: Plan, run: Callable[[Target, int, int], Run]
 ) -> list[Cell]:
-    """Loads from small to large, several times; memory is what a target holds after its first run under a load."""
+    """Loads from small to large, several times; memory is the most a target held in its first run under a load."""
     for target in targets:
         run(target, loads[0], 1)
     memory: dict[tuple[str, int], float] = {}
@@ -93,8 +94,9 @@ def _grow(
             order = targets if number % 2 == 0 else targets[::-1]
             runs = {}
             for target in order:
+                forget_peak(target.pid)
                 runs[target.name] = run(target, load, plan.seconds)
-                memory.setdefault((target.name, load), rss_mib(target.pid))
+                memory.setdefault((target.name, load), peak_mib(target.pid))
             rounds[load].append(runs)
     cells = []
     for load in loads:
@@ -162,7 +164,7 @@ def _side_by_side(
             run(target, 1)
         rounds = list(alternate(targets, plan.rounds, lambda target: run(target, plan.seconds)))
         least = targets[0].name
-        memory = {target.name: round(rss_mib(target.pid), 1) for target in targets}
+        memory = {target.name: round(peak_mib(target.pid), 1) for target in targets}
     cells = []
     for cell in cells_of(rounds, 0, base_of=lambda _name: least):
         figures = {**cell.figures, "rss_mib": memory[cell.target]}

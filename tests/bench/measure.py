@@ -168,6 +168,22 @@ def rss_mib(pid: int) -> float:
     return resident / 2**20
 
 
+def forget_peak(pid: int) -> None:
+    """From now on, `peak_mib` counts what the tree needs from now on."""
+    for process in (pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))):
+        Path(f"/proc/{process}/clear_refs").write_text("5")
+
+
+def peak_mib(pid: int) -> float:
+    """The most resident memory of the tree at any time, in MiB."""
+    kib = 0
+    for process in (pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))):
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                kib += int(line.split()[1])
+    return kib / 1024
+
+
 def put_load(target: Target, key: str, folder: Path, *, connections: int, seconds: int, body: bytes = REQUEST) -> Run:
     """One run of wrk. Raises RuntimeError on any error or any status but 2xx."""
     script = folder / "request.lua"

@@ -100,7 +100,7 @@ def peers_section(results: Results) -> str:
         for name in names_in(results, "json"):
             figures = [
                 number(results.figure("json", name, at, key))
-                for key in ("per_second", "cpu_us", "p50_ms", "p99_ms", "added_ms", "rate_ratio")
+                for key in ("per_second", "cpu_us", "p50_ms", "p99_ms", "added_ms", "rate_ratio", "cpu_ratio")
             ]
             rows.append([f"{at}", NAMES[name], *figures])
     head = [
@@ -112,6 +112,7 @@ def peers_section(results: Results) -> str:
         "p99 ms",
         "added to the median, ms",
         "Lectr's rate to it",
+        "its CPU to it",
     ]
     return "\n".join(
         [
