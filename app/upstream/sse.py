@@ -59,6 +59,14 @@ class SseSplitter:
         """Bytes that came and were not yet given out as `raw` (only with `keep_raw`)."""
         return b"".join(self._raw) + b"".join(self._partial)
 
+    def begins_event(self, chunk: bytes) -> bool:
+        """True if `chunk` begins with the first byte of an event; the caller may then read it past this splitter."""
+        if self._partial or self._event_bytes or self._after_cr or self._skipping:
+            return False
+        if self._at_start:
+            self._at_start = chunk[:1] != b"d"
+        return not self._at_start
+
     def feed(self, chunk: bytes) -> list[Event]:
         """Events that `chunk` completes; with `keep_raw` also comments and blank lines, as events without data."""
         if not chunk:
@@ -217,3 +225,18 @@ class SseSplitter:
         events.append(Event(None, cut=(self._head, bytes(self._tail[-KEPT_OF_OVERSIZED:]))))
         self._skipping = False
         self._head, self._tail = b"", bytearray()
+
+
+def plain_payloads(chunk: bytes) -> list[bytes] | None:
+    """The payloads, if `chunk` is nothing but whole events of one line `data: {...` each; else None."""
+    if chunk[-2:] != b"\n\n" or b"\r" in chunk or len(chunk) > MAX_EVENT_BYTES:
+        return None
+    lines = chunk.split(b"\n")
+    lines.pop()
+    if any(lines[1::2]):
+        return None
+    del lines[1::2]
+    for line in lines:
+        if line[:7] != b"data: {":
+            return None
+    return [line[6:] for line in lines]

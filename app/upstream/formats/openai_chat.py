@@ -10,8 +10,8 @@ import msgspec
 
 from app.upstream.formats.loose import fields_in, items_in, loose_json, short, text_in
 from app.upstream.formats.reader import AnswerReader, plain_document
-from app.upstream.formats.usage_chunk import without_data, without_null_usage
-from app.upstream.sse import Event
+from app.upstream.formats.usage_chunk import COMPACT, without_data, without_null_usage
+from app.upstream.sse import Event, plain_payloads
 
 _TEXT_KEYS = ("content", "reasoning", "reasoning_content", "refusal")
 
@@ -54,6 +54,7 @@ class _Chunk(msgspec.Struct):
 
 
 _DECODE_CHUNK = msgspec.json.Decoder(_Chunk).decode
+_DONE_EVENT = b"data: [DONE]\n\n"
 
 
 class ChatReader(AnswerReader):
@@ -82,6 +83,57 @@ class ChatReader(AnswerReader):
         self._take(chunk)
         if chunk.error is not None or name == b"error":
             self.take_error({"error": chunk.error})
+
+    def read_plain(self, chunk: bytes) -> bytes | None:
+        """A stream's usual events at once: 66 of them take 80 us instead of 190 one by one."""
+        if not chunk.endswith(_DONE_EVENT):
+            return self._read_at_once(chunk)
+        # The usage stands in the last event before it: those two are read by themselves.
+        at = chunk.rfind(b"}\n\ndata: {") + 3
+        out = self._read_at_once(chunk[:at]) if at >= 3 else None
+        if out is None:
+            return None
+        rest = self.feed(chunk[at:])
+        return out + rest if self._usage_added else chunk
+
+    def _read_at_once(self, chunk: bytes) -> bytes | None:
+        payloads = plain_payloads(chunk)
+        if payloads is None:
+            return None
+        try:
+            events = [_DECODE_CHUNK(payload) for payload in payloads]
+        except (msgspec.MsgspecError, RecursionError):
+            return None
+        nulls = characters = 0
+        for event in events:
+            if event.usage is None:
+                nulls += 1
+            elif event.usage is not msgspec.UNSET:
+                return None
+            if event.error is not None or event.x_groq is not None:
+                return None
+            for choice in event.choices or ():
+                characters += _characters_of(choice)
+        if nulls and self._usage_added:
+            edited = chunk.replace(COMPACT, b"")
+            removed = (len(chunk) - len(edited)) // len(COMPACT)
+            # One key for each event that has it, none of them spelled with escapes: these are the keys.
+            if removed != nulls or b'"usage"' in edited or b"\\u00" in chunk:
+                return None
+            chunk = edited
+        self.reply.output_characters += characters
+        self._name(events)
+        return chunk
+
+    def _name(self, events: list[_Chunk]) -> None:
+        for event in reversed(events):
+            if event.model:
+                self.reply.response_model = short(event.model)
+                break
+        for event in reversed(events):
+            if event.service_tier:
+                self.reply.service_tier = short(event.service_tier)
+                break
 
     def read_document(self, body: bytes) -> bool:
         """Learn from a whole completion, or from an error body."""
@@ -124,11 +176,7 @@ class ChatReader(AnswerReader):
             reply.service_tier = short(chunk.service_tier)
         finished = not chunk.choices
         for choice in chunk.choices or ():
-            delta = choice.delta or choice.message
-            if delta is not None:
-                reply.output_characters += _characters(delta)
-            if choice.text:
-                reply.output_characters += len(choice.text)
+            reply.output_characters += _characters_of(choice)
             if choice.finish_reason is not None:
                 finished = True
         usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq is not None else None)
@@ -139,6 +187,12 @@ class ChatReader(AnswerReader):
     def _done(self) -> None:
         self.reply.usage_complete = self.reply.usage is not None
         self.end()
+
+
+def _characters_of(choice: _Choice) -> int:
+    delta = choice.delta or choice.message
+    count = len(choice.text) if choice.text else 0
+    return count if delta is None else count + _characters(delta)
 
 
 def _characters(delta: _Delta) -> int:

@@ -56,6 +56,13 @@ class AnswerReader:
             self.reply.response_model = short(found["model"]) if "model" in found else self.reply.response_model
             self.reply.service_tier = found.get("service_tier", self.reply.service_tier)
 
+    def read_plain(self, chunk: bytes) -> bytes | None:
+        """Learn from many plain events at once and return what the client gets of them; None = read them one by one.
+
+        `chunk` begins with an event. What is learned and returned is the same either way.
+        """
+        return None
+
     def edit_event(self, event: Event) -> bytes:
         """Learn from one event and return what the client gets of it; only called where Lectr asked for usage."""
         if event.data is not None:
@@ -70,6 +77,10 @@ class AnswerReader:
         try:
             if splitter is None:
                 return self._feed_unsplit(chunk)
+            if splitter.begins_event(chunk):
+                out = self.read_plain(chunk)
+                if out is not None:
+                    return out
             if self._usage_added:
                 return self._feed_edited(splitter, chunk)
             for event in splitter.feed(chunk):

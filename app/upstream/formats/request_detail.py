@@ -75,8 +75,8 @@ def _text_bytes(value: Any) -> int:
 _PLAIN_MESSAGE = frozenset(("role", "content"))
 _PLAIN_FIELDS = frozenset(
     (
-        "model", "messages", "stream", "stream_options", "temperature", "top_p", "n", "stop", "seed", "user", "max_tokens",
-        "max_completion_tokens", "presence_penalty", "frequency_penalty", "metadata", "store",
+        "model", "messages", "stream", "stream_options", "temperature", "top_p", "n", "stop", "seed", "user",
+        "max_tokens", "max_completion_tokens", "presence_penalty", "frequency_penalty", "metadata", "store",
     )
 )  # fmt: skip
 

@@ -13,7 +13,8 @@ _NULL_USAGE = re.compile(rb'"usage"[ \t\r\n]*:[ \t\r\n]*null')
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 _VALUE_NULL = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*null")
 _SPACE = b" \t\r\n"
-_COMPACT = b',"usage":null'
+COMPACT = b',"usage":null'
+"""How all providers write it."""
 
 
 def without_data(event: Event) -> bytes:
@@ -33,9 +34,9 @@ def without_null_usage(event: Event) -> bytes:
     raw = event.raw
     if raw.count(b'"usage"') == 1 and b"\\u" not in raw:
         # As all providers write it; the caller knows that the key is there, so the one occurrence is it.
-        at = raw.find(_COMPACT)
+        at = raw.find(COMPACT)
         if at >= 0:
-            return raw[:at] + raw[at + len(_COMPACT) :]
+            return raw[:at] + raw[at + len(COMPACT) :]
     at = raw.find(data)
     if at >= 0:
         return raw[:at] + drop_null_usage(data) + raw[at + len(data) :]

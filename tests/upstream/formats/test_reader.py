@@ -92,10 +92,11 @@ def test_the_client_gets_what_it_would_have_got_without_lectr(
 def test_a_fault_in_the_reader_costs_the_reading_and_no_byte(
     usage_added: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: ChatReader, data: bytes, name: bytes) -> None:
+    def broken(self: ChatReader, *given: object) -> None:
         raise RuntimeError("on purpose")
 
     monkeypatch.setattr(ChatReader, "read_event", broken)
+    monkeypatch.setattr(ChatReader, "read_plain", broken)
     body = event(chat_chunk("a", usage=None)) + event(usage_chunk(1, 2)) + DONE
     for size in (1, 9, len(body)):
         pieces = [body[at : at + size] for at in range(0, len(body), size)]

@@ -1,0 +1,76 @@
+"""Events read at once say and leave the same as events read one by one."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.upstream.formats.openai_chat import ChatReader
+from tests.upstream.formats.streams import DONE, chat_chunk, cut, event, usage_chunk
+
+
+class OneByOne(ChatReader):
+    def read_plain(self, chunk: bytes) -> bytes | None:
+        return None
+
+
+def read(kind: type[ChatReader], chunks: list[bytes], *, usage_added: bool) -> tuple[Any, bytes, bool]:
+    reader = kind(usage_added=usage_added)
+    client = b"".join([*map(reader.feed, chunks), reader.finish()])
+    return msgspec.to_builtins(reader.reply), client, reader.terminal
+
+
+TEXTS = st.sampled_from(
+    ["", "a", "é", "日本", 'say "usage":null', ',"usage":null', "\n", "data: {", "\\u0075", "\u0085"]
+)
+NULLS = st.sampled_from([{}, {"usage": None}, {"usage": None, "obfuscation": "x"}])
+CHUNKS = st.builds(lambda text, null: {**chat_chunk(text), **null}, TEXTS, NULLS)
+ODD = st.sampled_from(
+    [
+        {**chat_chunk("x"), "x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 4}}},
+        {**chat_chunk("x"), "usage": {"prompt_tokens": 5, "completion_tokens": 6}},
+        {**chat_chunk("x"), "nested": {"usage": None}},
+        {"model": "made-up-2", "service_tier": "flex", "choices": [{"index": 0, "text": "abc"}], "usage": None},
+        {"error": {"code": "overloaded"}},
+        {"choices": []},
+        {"choices": None},
+        usage_chunk(7, 8),
+    ]
+)  # fmt: skip
+WRITTEN = st.one_of(
+    st.builds(lambda payload, ascii_: f"data: {json.dumps(payload, separators=(',', ':'), ensure_ascii=ascii_)}\n\n",
+              st.one_of(CHUNKS, CHUNKS, CHUNKS, ODD), st.booleans()),
+    st.builds(lambda payload: f"data: {json.dumps(payload)}\n\n", CHUNKS),
+    st.builds(lambda payload: f"data:{json.dumps(payload)}\r\n\r\n", CHUNKS),
+    st.sampled_from(
+        [
+            ": comment\n\n", "event: ping\ndata: {}\n\n", "data: {\ndata: }\n\n", "data: [1]\n\n", "data: {oops\n\n",
+            'data: {"choices":[],"\\u0075sage":null}\n\n', 'data: {"usage":null}\n\n',
+            'data: {"a":1, "usage" : null}\n\n',
+            'data: {"choices":[],\r"usage":null}\n\n', "data: {}\n\n\n\n", "\n\n",
+        ]
+    ),
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(WRITTEN, max_size=8), st.booleans(), st.lists(st.integers(0, 5000), max_size=4), st.booleans())
+def test_any_stream_in_any_pieces(written: list[str], done: bool, cuts: list[int], usage_added: bool) -> None:
+    body = "".join(written).encode() + (DONE if done else b"")
+    chunks = cut(body, cuts)
+    assert read(ChatReader, chunks, usage_added=usage_added) == read(OneByOne, chunks, usage_added=usage_added)
+
+
+@pytest.mark.parametrize("usage_added", [True, False])
+def test_a_usual_stream_is_read_at_once(usage_added: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b"".join(event({**chat_chunk("word"), "usage": None}) for _ in range(60)) + event(usage_chunk(9, 60)) + DONE
+    alone = []
+    one_by_one = ChatReader.read_event
+    monkeypatch.setattr(ChatReader, "read_event", lambda *given: (alone.append(1), one_by_one(*given)))
+    reply, client, terminal = read(ChatReader, [body], usage_added=usage_added)
+    assert (len(alone), terminal, reply["usage"]["completion_tokens"]) == (2, True, 60)
+    assert (reply["output_characters"], reply["response_model"]) == (240, "made-up-1")
+    assert client.count(b'"usage"') == (0 if usage_added else 61)
