@@ -1,6 +1,6 @@
 """The same Lectr over three transports, side by side: the table of docs/decisions/0002-upstream-transport.md.
 
-`python -m tests.bench.transports` measures; `... serve NAME` is one of the servers it starts.
+`python -m tests.bench.transports` measures (or some of JSON, TLS, SSE); `... serve NAME` is one of the servers it starts.
 """
 
 import gc
@@ -19,7 +19,9 @@ from app.asgi import create_app
 from app.commands.place import listening_socket
 from app.edge.server import LectrServer, server_config
 from app.settings import Settings
+from app.upstream.egress import make_tls_context
 from app.upstream.transport import PooledTransport
+from tests.bench.authority import make_certificate
 from tests.bench.measure import (
     LOAD_CORE,
     REQUEST,
@@ -37,6 +39,7 @@ from tests.bench.measure import (
 from tests.conftest import find_tool
 from tests.deploy.running import ROOT, Lectr, free_port, lectr_environment, running_nginx, stop, wait_until_healthy
 
+LOADS = {"JSON": (1, 16, 64), "TLS": (64,), "SSE": (64,)}
 ROUNDS = 4
 SECONDS = 3
 
@@ -48,7 +51,7 @@ def aiohttp_transport() -> httpx.AsyncBaseTransport:
 
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, ssl=make_tls_context()),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
@@ -62,14 +65,18 @@ class FreeList(httpx.AsyncBaseTransport):
 
     def __init__(self) -> None:
         self.free: list[httpx.AsyncHTTPTransport] = []
+        self.tls = make_tls_context()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-        transport = self.free.pop() if self.free else httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+        transport = self.free.pop() if self.free else self._make(limits)
         response = await transport.handle_async_request(request)
         assert isinstance(response.stream, httpx.AsyncByteStream)
         response.stream = _Returning(response.stream, lambda: self.free.append(transport))
         return response
+
+    def _make(self, limits: httpx.Limits) -> httpx.AsyncHTTPTransport:
+        return httpx.AsyncHTTPTransport(verify=self.tls, limits=limits, trust_env=False)
 
 
 class _Returning(httpx.AsyncByteStream):
@@ -101,13 +108,14 @@ def serve(name: str) -> None:
     server = LectrServer(server_config(app, settings), app.drain, settings.drain_timeout_s)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     server.run(sockets=[listening_socket(settings)])
 
 
 @contextmanager
-def running(name: str, folder: Path, upstream_port: int) -> Iterator[Lectr]:
+def running(name: str, folder: Path, upstream_port: int, more: dict[str, str]) -> Iterator[Lectr]:
     port = free_port()
-    environment = lectr_environment(folder / "data", port, upstream_port)
+    environment = lectr_environment(folder / "data", port, upstream_port, **more)
     (folder / "data").mkdir(parents=True, mode=0o700)
     with (folder / "log").open("wb") as output:
         command = ["taskset", "-c", TARGET_CORE, sys.executable, "-m", "tests.bench.transports", "serve", name]
@@ -125,11 +133,19 @@ def compare(nginx: str, folder: Path, kind: str, loads: tuple[int, ...]) -> None
     upstream_port, proxy_port = free_port(), free_port()
     streamed = kind == "SSE"
     block = canned_stream_provider(upstream_port, folder / "files") if streamed else canned_provider(upstream_port)
+    more = {}
+    if kind == "TLS":
+        made = make_certificate(folder / "authority")
+        secure = f"127.0.0.1:{upstream_port} ssl; ssl_certificate {made.chain}; ssl_certificate_key {made.key}"
+        block = block.replace(f"127.0.0.1:{upstream_port} reuseport", secure)
+        more = {"LECTR_OPENAI_BASE_URL": f"https://localhost:{upstream_port}", "SSL_CERT_FILE": str(made.authority)}
     with ExitStack() as stack:
         stack.enter_context(running_nginx(nginx, folder / "up", block, upstream_port, cores=LOAD_CORE))
         proxy_block = plain_proxy(proxy_port, upstream_port)
+        if kind == "TLS":
+            proxy_block = proxy_block.replace("proxy_pass http:", "proxy_pass https:")
         proxy = stack.enter_context(running_nginx(nginx, folder / "px", proxy_block, proxy_port, cores=TARGET_CORE))
-        servers = {name: stack.enter_context(running(name, folder / name, upstream_port)) for name in TRANSPORTS}
+        servers = {name: stack.enter_context(running(name, folder / name, upstream_port, more)) for name in TRANSPORTS}
         targets = [Target("nginx", proxy_port, proxy)]
         targets += [Target(name, lectr.port, lectr.process.pid) for name, lectr in servers.items()]
         keys = {name: lectr.key for name, lectr in servers.items()} | {"nginx": "none"}
@@ -160,9 +176,10 @@ def main() -> None:
     nginx = find_tool("nginx")
     if nginx is None or find_tool("wrk") is None:
         sys.exit("transports needs nginx and wrk")
+    asked = sys.argv[1:] or list(LOADS)
     with tempfile.TemporaryDirectory(prefix="lectr-transports-") as folder:
-        compare(nginx, Path(folder) / "json", "JSON", (1, 16, 64))
-        compare(nginx, Path(folder) / "sse", "SSE", (64,))
+        for kind in asked:
+            compare(nginx, Path(folder) / kind, kind, LOADS[kind])
 
 
 if __name__ == "__main__":
