@@ -8,6 +8,7 @@ import hashlib
 import json
 import random
 import re
+import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -52,6 +53,8 @@ class Upstream:
         self.port = 0
         self.requests = 0
         self.open: set[_Served] = set()
+        self.blocked_s: list[float] = []
+        """For each flood: how long nobody took its bytes before the connection ended."""
         self.streams: dict[_Served, tuple[bytes, int, int, bool]] = {}
 
     @property
@@ -81,6 +84,7 @@ class _Served(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
         self._flooding = False
+        self._blocked_at: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -90,6 +94,11 @@ class _Served(asyncio.Protocol):
         self._upstream.open.discard(self)
         self._upstream.streams.pop(self, None)
         self._transport = None
+        if self._flooding and self._blocked_at is not None:
+            self._upstream.blocked_s.append(time.monotonic() - self._blocked_at)
+
+    def pause_writing(self) -> None:
+        self._blocked_at = time.monotonic()
 
     def resume_writing(self) -> None:
         self._flood()
@@ -217,10 +226,16 @@ class Caller(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def connect(port: int) -> Caller:
+async def connect(port: int, *, window: int | None = None) -> Caller:
+    """A connection to Lectr; `window` bytes are all that the kernel takes for it while it does not read."""
     loop = asyncio.get_running_loop()
-    _, caller = await loop.create_connection(Caller, "127.0.0.1", port)
-    return caller
+    if window is None:
+        return (await loop.create_connection(Caller, "127.0.0.1", port))[1]
+    connected = socket.socket()
+    connected.setblocking(False)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+    await loop.sock_connect(connected, ("127.0.0.1", port))
+    return (await loop.create_connection(Caller, sock=connected))[1]
 
 
 def request(key: str, nonce: bytes, do: bytes, *, stream: bool = False, usage: bool = False) -> bytes:
