@@ -244,3 +244,35 @@ def test_on_azure_the_advice_asks_for_a_deployment(shipped: Catalog) -> None:
     assert found.chosen is not None
     assert found.chosen.target.provider == "openai"
     assert "needs_deployment" in found.chosen.flags
+
+
+@pytest.mark.parametrize("times", [Decimal("0.9"), Decimal(1), Decimal("1.01")])
+def test_at_the_break_even_nothing_is_saved_and_beyond_it_money_is_lost(shipped: Catalog, times: Decimal) -> None:
+    # claude-haiku-4-5 ($1, $5) to claude-haiku-5-5 ($0.10, $0.50): 400 in and 100 out cost 900, there 40 + 50.
+    # Answers may get (900 - 40) / 50 = 17.2 times as long.
+    group = equal_requests(shipped, "claude-haiku-4-5", usage(400, 100), provider="anthropic")
+    found = saving(group, model_of(shipped, "anthropic", "claude-haiku-5-5"), pricer(shipped), FIFTH)
+    assert found.break_even == Decimal("17.2")
+    longer = 400 * 100_000 + int(100 * found.break_even * times) * 500_000
+    assert (found.current_picousd // 1000 > longer) is (times < 1)
+    assert (found.current_picousd // 1000 < longer) is (times > 1)
+
+
+def test_a_model_that_ends_without_a_replacement_says_so_and_one_that_lasts_is_in_no_calendar(shipped: Catalog) -> None:
+    ending = equal_requests(shipped, "claude-sonnet-4-5", usage(5000, 900), provider="anthropic", task="reasoning")
+    lasting = equal_requests(shipped, "claude-haiku-4-5", usage(400, 10), provider="anthropic")
+    found = [(group, advice_on(shipped, group).retirement) for group in (ending, lasting)]
+    [line] = calendar(found, TODAY)
+    # 1,000 x (5,000 x $3 + 900 x $15) per million = $28.50; on claude-sonnet-5-5 ($2, $10) $19.00.
+    assert (line.model, line.ends, line.named_by) == ("claude-sonnet-4-5", date(2026, 11, 30), "registry")
+    assert (line.current_picousd, line.candidate_picousd) == (usd("28.50"), usd("19.00"))
+    assert line.compared_requests == 1000
+
+
+def test_the_calendar_sums_all_groups_of_a_model(shipped: Catalog) -> None:
+    short = equal_requests(shipped, "gpt-4o", usage(400, 10), 100)
+    long = equal_requests(shipped, "gpt-4o", usage(5000, 900), 10)
+    [line] = calendar([(group, advice_on(shipped, group).retirement) for group in (short, long)], TODAY)
+    # 100 x (400 x $0.10 + 10 x $0.50) + 10 x (5,000 x $0.10 + 900 x $0.50) per million = $0.0045 + $0.0095.
+    assert (line.requests, line.candidate_picousd) == (110, usd("0.014"))
+    assert line.current_picousd == short.recorded_picousd + long.recorded_picousd
