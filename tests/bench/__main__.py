@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from tests.bench import growth, idle, pages_part, rates, streams, workers
 from tests.bench.document import write_documents
 from tests.bench.machine import describe
@@ -54,8 +56,9 @@ def main() -> int:
         print(f"== {name}", flush=True)
         with tempfile.TemporaryDirectory(prefix=f"lectr-bench-{name}-") as folder:
             part = PARTS[name](str(find_tool("nginx")), Path(folder), Plan(asked.rounds, asked.seconds))
-        keep_part(asked.into, name, part, machine)
-        print(f"== {name} took {time.monotonic() - began:.0f} s", flush=True)
+        took_s = round(time.monotonic() - began)
+        keep_part(asked.into, name, msgspec.structs.replace(part, took_s=took_s), machine)
+        print(f"== {name} took {took_s} s", flush=True)
     if asked.into == RESULTS:
         write_documents(read_results(RESULTS))
     return 0

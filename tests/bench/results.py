@@ -23,13 +23,14 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part of the benchmark: when and of which commit it was measured, in how many alternating rounds."""
+    """One part of the benchmark: when and of which commit it was measured, in how many alternating rounds, in how long."""
 
     measured_at: str
     commit: str
     rounds: int
     cells: list[Cell]
     notes: list[str] = []
+    took_s: float = 0.0
 
 
 class Results(msgspec.Struct):

@@ -57,7 +57,8 @@ def where_section(results: Results) -> str:
         return ""
     days = sorted({part.measured_at[:10] for part in results.parts.values()})
     lines = [f"- {name}: {value}" for name, value in results.machine.items()]
-    lines.append(f"- measured: {' and '.join(days)}; each table says of which commit")
+    minutes = sum(part.took_s for part in results.parts.values()) / 60
+    lines.append(f"- measured: {' and '.join(days)}, in {minutes:.0f} minutes; each table says of which commit")
     return "\n".join(lines) + "\n"
 
 

@@ -1,6 +1,6 @@
 """The same Lectr over three transports, side by side: the table of docs/decisions/0002-upstream-transport.md.
 
-`python -m tests.bench.transports` measures (or some of JSON, TLS, SSE); `... serve NAME` is one of the servers it starts.
+`python -m tests.bench.transports` measures (JSON, TLS, SSE: only those); `... serve NAME` is one of its servers.
 """
 
 import gc
