@@ -23,7 +23,7 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part of the benchmark: when and of which commit it was measured, in how many alternating rounds, in how long."""
+    """One part of the benchmark: when, of which commit, in how many alternating rounds and in how long it was measured."""
 
     measured_at: str
     commit: str
