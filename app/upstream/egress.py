@@ -96,4 +96,17 @@ async def connect(
                 return protocol
         except (OSError, ssl.SSLError, ssl.CertificateError, TimeoutError) as error:
             failure = error
-    raise httpx.ConnectError(f"no connection to {host}:{port}: {type(failure).__name__}") from failure
+    raise httpx.ConnectError(f"no connection to {host}:{port}: {_why(failure)}") from failure
+
+
+def _why(failure: Exception | None) -> str:
+    """What kept a connection from coming about, in words; never what the other side wrote."""
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        return f"its certificate does not hold ({failure.verify_message})"
+    if isinstance(failure, ssl.SSLError):
+        return f"no TLS 1.2 or newer could be agreed on ({failure.reason or 'no reason given'})"
+    if isinstance(failure, ConnectionRefusedError):
+        return "nobody listens there"
+    if isinstance(failure, TimeoutError):
+        return "no answer"
+    return type(failure).__name__
