@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -146,7 +147,9 @@ class Cluster:
         if not empty and not self.sql(f"SELECT 1 FROM pg_database WHERE datname = '{_TEMPLATE}'"):
             self.sql(f"CREATE DATABASE {_TEMPLATE}")
             url = self.url(_TEMPLATE)
-            prepare_schema(read_postgres_url(url), url)
+            # In a thread: the caller's may have an event loop at work.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(prepare_schema, read_postgres_url(url), url).result()
         self.sql(f"CREATE DATABASE {name}" + ("" if empty else f" TEMPLATE {_TEMPLATE}"))
         return name
 

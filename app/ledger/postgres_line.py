@@ -9,6 +9,7 @@ No statement outlives its transaction, so a pooler may give each transaction ano
 
 import asyncio
 import contextlib
+import selectors
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -23,11 +24,14 @@ T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
 
 STATEMENT_TIMEOUT_S = 300.0
+HANG_UP_TURNS = 500
 WRITE_LOCK = int.from_bytes(b"Lectr")
 _TAKE_TURN = (
     "SELECT set_config('lock_timeout', '10s', true), set_config('idle_in_transaction_session_timeout', '60s', true), "
+    "CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END, "
     f"pg_advisory_xact_lock({WRITE_LOCK})"
 )
+"""A row counts as written when it survives the server's end, as in SQLite with synchronous=FULL."""
 _REFUSED = ("28", "3D", "42501")
 """Wrong user or password, no such database, no right to connect."""
 
@@ -38,7 +42,8 @@ class Line:
     def __init__(self, target: PostgresTarget, *, writes: bool) -> None:
         self._target = target
         self._writes = writes
-        self._loop = asyncio.new_event_loop()
+        self._watched = selectors.DefaultSelector()
+        self._loop = asyncio.SelectorEventLoop(self._watched)
         self._engine = _engine(target, writes=writes)
 
     def run(self, work: Work[T]) -> T:
@@ -66,9 +71,13 @@ class Line:
 
     async def _hang_up(self) -> None:
         await self._engine.dispose()
-        # Closing a transport takes the loop a few turns more, one of TLS several.
-        for _ in range(5):
-            await asyncio.sleep(0)
+        # A transport is closed some turns later, one of TLS when the server has answered; one is the loop's own.
+        for _ in range(HANG_UP_TURNS):
+            if len(self._watched.get_map()) <= 1:
+                break
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
 
 def _engine(target: PostgresTarget, *, writes: bool) -> AsyncEngine:

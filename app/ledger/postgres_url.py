@@ -11,7 +11,7 @@ import msgspec
 from app.errors import LedgerError
 
 SCHEMES = ("postgres", "postgresql")
-CONNECT_TIMEOUT_S = 3.0
+CONNECT_TIMEOUT_S = 3
 _TLS = (
     *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslnegotiation"),
     *("ssl_min_protocol_version", "ssl_max_protocol_version"),

@@ -27,7 +27,10 @@ def arguments(url: str) -> dict[str, Any]:
         ("postgres://u@[::1]/d", {"host": ["::1"], "port": [5432]}),
         ("postgres://u@a:1,b:2/d", {"host": ["a", "b"], "port": [1, 2]}),
         ("postgresql://u@/d?host=/var/run/postgresql", {"host": ["/var/run/postgresql"]}),
-        ("postgresql:///d?host=/run/pg&port=6000&user=u&password=x", {"host": ["/run/pg"], "port": [6000], "user": "u"}),
+        (
+            "postgresql:///d?host=/run/pg&port=6000&user=u&password=x",
+            {"host": ["/run/pg"], "port": [6000]},
+        ),
         ("postgres://u:pw@%2Fvar%2Frun%2Fpostgresql/d", {"host": ["/var/run/postgresql"]}),
         ("postgres://h:6543/d?pgbouncer=true&connection_limit=1", {"port": [6543]}),
     ],

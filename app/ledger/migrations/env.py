@@ -33,4 +33,8 @@ target = context.config.attributes.get("target")
 if target is None:
     run_on_file()
 else:
-    Line(target, writes=True).run(run)
+    line = Line(target, writes=True)
+    try:
+        line.run(run)
+    finally:
+        line.close()
