@@ -23,7 +23,7 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part of the benchmark: when, of which commit, in how many alternating rounds and in how long it was measured."""
+    """One part of the benchmark: when, of which commit, in how many rounds and in how long it was measured."""
 
     measured_at: str
     commit: str
