@@ -109,12 +109,12 @@ class AdviceDesk:
         return cards + [await self._card(name, None, decisions) for name in accepted]
 
     async def card(self, id: str, since: date | None = None) -> Card:
-        """One recommendation. Raises NotFoundError for one that neither the traffic nor a decision knows."""
+        """One recommendation, by its id or its group's. Raises NotFoundError where no traffic and no decision has it."""
         report, decisions = await self.engine.report(since), await latest_decisions(self._database)
-        advice = next((found for found in report.advice if found.id == id), None)
+        advice = next((found for found in report.advice if id in (found.id, found.group_id)), None)
         if advice is None and id not in decisions:
             raise NotFoundError(f"there is no recommendation {id[:60]!r} on the traffic of these days")
-        return await self._card(id, advice, decisions)
+        return await self._card(id if advice is None else advice.id, advice, decisions)
 
     async def decide(self, id: str, decision: str, reason: str, since: date | None = None) -> Card:
         """Accept or dismiss. Raises NotFoundError, and ConflictError where nothing is advised."""
@@ -137,7 +137,9 @@ class AdviceDesk:
             entries=sums.entries,
         )
         text = msgspec.json.encode(snapshot).decode()
-        made = Decision(recommendation=id, decision=decision, reason=reason, decided_at_us=self._clock(), snapshot=text)
+        made = Decision(
+            recommendation=advice.id, decision=decision, reason=reason, decided_at_us=self._clock(), snapshot=text
+        )
         await add_decision(self._database, made)
         return await self.card(id, since)
 
