@@ -6,6 +6,7 @@ from app.domain import PICOUSD_PER_USD
 
 UNPRICED = "$0.00 (pricing unavailable)"
 _CENT = Decimal("0.01")
+_TEN_CENTS = Decimal("0.1")
 _LIST_STEP = Decimal("0.000001")
 _MINUTE_MS = 60_000
 
@@ -28,12 +29,12 @@ def exact_money(picousd: int) -> str:
 
 
 def money(picousd: int | None) -> str:
-    """A sum to the sensible digit: cents from one dollar up, four decimals below."""
+    """A sum to the sensible digit: cents from ten cents up, so that a column lines up; four decimals below."""
     if picousd is None:
         return UNPRICED
     dollars = Decimal(abs(picousd)) / PICOUSD_PER_USD
     sign = "-" if picousd < 0 else ""
-    if dollars == 0 or dollars >= 1:
+    if dollars == 0 or dollars >= _TEN_CENTS:
         return f"{sign}${dollars.quantize(_CENT, ROUND_HALF_EVEN):,}"
     if dollars < Decimal("0.0001"):
         return f"{sign}<$0.0001"

@@ -1,5 +1,6 @@
 """/requests: the ledger as a table, with search, facets, range, sort, and the same query as a file."""
 
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from litestar.di import NamedDependency
 from app.console.links import Query
 from app.console.page import Page
 from app.console.render import wants_fragment
-from app.console.request_query import DEFAULT_RANGE, DIMENSIONS, FILTERS, PARAMETERS, RANGES, Asked, understand
+from app.console.request_query import DEFAULT_RANGE, DIMENSIONS, FILTERS, PARAMETERS, RANGES, Asked, Span, understand
 from app.domain import LedgerEntry
 from app.ledger import reports
 
@@ -65,8 +66,12 @@ class RequestsView(msgspec.Struct, frozen=True, kw_only=True):
     more_url: str | None
     live_url: str | None
     """Where new rows come from; None where the list does not begin with the newest."""
+    range_label: str | None
+    """The days of a custom range in words, None for a preset one."""
     total: Any
     bars: list[Bar]
+    first_day: str
+    last_day: str
     facets: list[Facet]
     chips: list[Link]
     clear_url: str
@@ -105,8 +110,11 @@ async def list_requests(page: NamedDependency[Page]) -> Response[bytes]:
         entries=found.entries,
         more_url=more_url,
         live_url=query.url("/requests/live", live=None, at=str(page.now_us())) if newest_first else None,
+        range_label=_range_label(asked.span),
         total=usage.total,
         bars=histogram(usage.rows),
+        first_day=_day(usage.rows[0].group) if usage.rows else "",
+        last_day=_day(usage.rows[-1].group) if usage.rows else "",
         facets=_facets(query, await reports.facets(database, asked.filter)),
         chips=_chips(query),
         clear_url=query.bare("range", "since", "until", "sort", "dir"),
@@ -135,6 +143,19 @@ def range_links(query: Query) -> list[Link]:
         Link(label, query.url(range=name, since=None, until=None), current=name == current)
         for name, label in names.items()
     ]
+
+
+def _day(text: str) -> str:
+    return f"{date.fromisoformat(text):%d %b %Y}".lstrip("0")
+
+
+def _range_label(span: Span) -> str | None:
+    if span.name != "custom" or not (span.since or span.until):
+        return None
+    first, last = (day and _day(day.isoformat()) for day in (span.since, span.until and span.until - timedelta(days=1)))
+    if first and last:
+        return first if first == last else f"{first} – {last}"
+    return f"since {first}" if first else f"up to {last}"
 
 
 def _chips(query: Query) -> list[Link]:

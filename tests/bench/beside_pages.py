@@ -9,6 +9,7 @@ import argparse
 import http.client
 import itertools
 import multiprocessing
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -104,10 +105,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = asked.folder or Path(temporary)
         with served_demo(folder, asked.rows):
             pass
+        # `lectr serve` refuses a folder of invented rows, and rightly so.
+        data = Path(temporary) / "served" / "data"
+        data.mkdir(parents=True)
+        shutil.copy(folder / "data" / "lectr.db", data)
         port = free_port()
         with (
             running_nginx(nginx, Path(temporary) / "nginx", canned_provider(port), port, cores=LOAD_CORE),
-            running_lectr(folder / "data", port, cores=TARGET_CORE) as lectr,
+            running_lectr(data, port, cores=TARGET_CORE) as lectr,
         ):
             lectr.create_key(f"bench-{time.time_ns()}")
             alone, beside = measure(lectr)
@@ -122,7 +127,7 @@ def measure(lectr: Lectr) -> tuple[list[float], list[float]]:
     alone: list[float] = []
     beside: list[float] = []
     said = subprocess.run(
-        [sys.executable, "-m", "app", "users", "link", "demo"],
+        [sys.executable, "-m", "app", "users", "link", "admin"],
         cwd=ROOT,
         env=dict(lectr.environment),
         capture_output=True,
