@@ -36,6 +36,7 @@ PLACES = {
     "request's detail": "app.record.request_detail",
     "row": "app.pipeline.build_entry",
     "note": "app.pipeline.started_of",
+    "hiding keys": "app.record.hide_in_row",
     "ledger": "app.ledger.writer.LedgerWriter.hand_over",
     "ledger's note": "app.ledger.writer.LedgerWriter.begin",
     "asking for usage": "app.upstream.targets.add_stream_usage",

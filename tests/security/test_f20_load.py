@@ -1,11 +1,11 @@
-"""Faults 20 and 22, threats 28 and 36, in small: `make soak` runs them with their whole numbers."""
+"""Faults 20, 22 and 33, threats 28 and 36, in small: `make soak` runs them with their whole numbers."""
 
 import pytest
 
 from tests.security.load import Caller, Tally, document, event
 from tests.security.soak import PARTS, soak
 
-SHARES = {"streams": 0.05, "nonces": 0.03, "stalled": 0.1}
+SHARES = {"streams": 0.05, "nonces": 0.03, "stalled": 0.1, "starved": 0.02}
 
 
 def found(part: str) -> Tally:
@@ -29,6 +29,11 @@ def test_t28_many_stalled_clients_are_closed_in_time_and_harm_nobody() -> None:
     measured = found("stalled").measured
     assert measured["stalled"] == 48
     assert measured["good requests"] > 50
+
+
+def test_f33_without_cpu_nothing_fails_and_every_row_is_written() -> None:
+    measured = found("starved").measured
+    assert (measured["requests"], measured["rows"]) == (200, 200)
 
 
 def test_every_part_of_the_soak_is_tried_here_but_the_longest() -> None:
