@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.bench.advice import main as advice_bench
 from tests.bench.document import write_documents
 from tests.bench.machine import describe
 from tests.bench.pages_part import ROUNDS, measure_ledger
@@ -20,7 +21,7 @@ TEN_MILLION = 10_000_000
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=("large", "writes"))
+    parser.add_argument("--only", choices=("large", "writes", "advice"))
     parser.add_argument("--rows", type=int, default=TEN_MILLION)
     parser.add_argument("--folder", type=Path, default=BENCH / "large")
     parser.add_argument("--into", type=Path, default=RESULTS)
@@ -31,15 +32,16 @@ def main() -> int:
         return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     machine = describe(BENCH)
-    if asked.only != "writes":
+    if asked.only in (None, "large"):
         part = part_of(measure_ledger(asked.folder, asked.rows), ROUNDS)
         keep_part(asked.into, "large", part, machine)
-    if asked.only != "large":
+    if asked.only in (None, "writes"):
         with tempfile.TemporaryDirectory(prefix="lectr-bench-writes-") as folder:
             keep_part(asked.into, "writes", writes_part(nginx, Path(folder), Plan()), machine)
+    advice = advice_bench([]) if asked.only in (None, "advice") else 0
     if asked.into == RESULTS:
         write_documents(read_results(RESULTS))
-    return 0
+    return advice
 
 
 if __name__ == "__main__":

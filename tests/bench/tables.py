@@ -242,12 +242,13 @@ def ledger_section(results: Results) -> str:
                 for name in ("console", "api")
             ]
             size = number(results.figure(part, "ledger", at, "bytes_per_row"))
-            built = number(results.figure(part, "ledger", at, "build_s"), "s")
+            built = results.figure(part, "ledger", at, "build_s")
+            in_time = f"; built in {number(built, 's')}" if built is not None else ""
             said += [
                 f"### {at:,} rows\n",
                 _measured(results, part),
                 table(["", "addresses", "median of their p50, ms", "slowest p95, ms"], rows),
-                f"{size} bytes per row, indexes, daily sums and all; built in {built}.\n",
+                f"{size} bytes per row, indexes, daily sums and all{in_time}.\n",
             ]
     if "writes" in results.parts:
         keys = ("rows_per_second", "p99_ms", "p99_without_ms", "p99_ratio")

@@ -69,7 +69,9 @@ def writes_part(nginx: str, folder: Path, plan: Plan) -> Part:
             command = [sys.executable, "-m", "tests.bench.writes", str(data), str(ROWS_PER_SECOND), str(seconds + 2)]
             other = None
             if with_writes:
-                other = subprocess.Popen(["taskset", "-c", LOAD_CORE, *command], cwd=ROOT, stdout=subprocess.PIPE)
+                # Last in the queue for the load's core: what is asked here is what its writing costs, not its thinking.
+                pinned = ["nice", "-n", "19", "taskset", "-c", LOAD_CORE]
+                other = subprocess.Popen([*pinned, *command], cwd=ROOT, stdout=subprocess.PIPE)
                 time.sleep(2)
             try:
                 run = put_load(target, lectr.key, folder, connections=CONNECTIONS, seconds=seconds)
