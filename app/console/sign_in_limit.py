@@ -24,16 +24,18 @@ class SignInLimit:
 
     async def admit(self, database: Database, address: str, name: str | None, now_us: int) -> int:
         """Count one try. Returns 0 if it may go on, else the seconds to wait. `name` None: a one-time link."""
-        wait = self._wait(address, now_us)
-        if not wait and name is not None:
-            wait = await _names(database).admit(name, now_us)
-        if wait:
+        if wait := self._wait(address, now_us):
             return -(-wait // _SECOND_US)
-        self._addresses.setdefault(address, deque()).append(now_us)
+        # Counted before anything is awaited: a thousand tries at once must not all find the count of none.
+        tries = self._addresses.setdefault(address, deque())
+        tries.append(now_us)
         self._addresses.move_to_end(address)
         while len(self._addresses) > _MAX_REMEMBERED:
             self._addresses.popitem(last=False)
-        return 0
+        wait = await _names(database).admit(name, now_us) if name is not None else 0
+        if wait and tries:
+            tries.pop()
+        return -(-wait // _SECOND_US)
 
     async def forget(self, database: Database, address: str, name: str) -> None:
         """A right password came: nothing is held against this name and address."""
