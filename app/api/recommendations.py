@@ -83,7 +83,7 @@ async def recommendation_detail(
 ) -> CardAnswer:
     """One recommendation with the requests behind it, newest first; `after` takes `next`.
 
-    A page looks at `limit` requests of the group's model, feature and task, so it may hold fewer. `target` asks what
+    A page may hold fewer than `limit` while there is a `next`. `target` asks what
     any other model of the same provider would have cost; then the requests are priced at that one.
     """
     parameters.only(request, ("since", "target", "limit", "after"))

@@ -30,6 +30,7 @@ from app.recommendation.traffic import Group
 
 BEFORE_DAYS = 30
 OPEN = "open"
+_MOST_LOOKS = 10
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +110,7 @@ class AdviceDesk:
         return cards + [await self._card(name, None, decisions) for name in accepted]
 
     async def card(self, id: str, since: date | None = None) -> Card:
-        """One recommendation, by its id or its group's. Raises NotFoundError where no traffic and no decision has it."""
+        """One recommendation, by its id or its group's. Raises NotFoundError for one that nobody knows."""
         report, decisions = await self.engine.report(since), await latest_decisions(self._database)
         advice = next((found for found in report.advice if id in (found.id, found.group_id)), None)
         if advice is None and id not in decisions:
@@ -191,9 +192,10 @@ class AdviceDesk:
         after: str | None = None,
         target: str | None = None,
     ) -> Evidence:
-        """The requests of a recommendation with their difference, up to `limit` looked at for one page.
+        """The requests of a recommendation with their difference, at most `limit` of them.
 
-        A page may hold fewer than `limit`, also none, while there is a `next`. All of them sum up to the saving, or to
+        A page may hold fewer, also none, while there is a `next`: the list of requests knows feature, task and model,
+        but no prompt length, and it is not searched without end. All of them sum up to the saving, or to
         that of `target`. Raises NotFoundError, and ValueError with a sentence for a cursor that cannot be used.
         """
         report = await self.engine.report(since)
@@ -211,15 +213,20 @@ class AdviceDesk:
             since_us=(report.first - EPOCH).days * DAY_US,
             until_us=report.as_of_us + 1000,
         )
-        page = await list_requests(self._database, f, limit=limit, after=after)
         long_prompt = int(threshold(catalog.policy, "long_prompt_input_tokens"))
+        found: list[LedgerEntry] = []
+        for _ in range(_MOST_LOOKS):
+            page = await list_requests(self._database, f, limit=limit - len(found), after=after)
+            after = page.next
+            found += [one for one in page.entries if _is_counted(catalog, group, one, long_prompt, report.last)]
+            if after is None or len(found) >= limit:
+                break
 
         def work() -> tuple[Priced, ...]:
             price = Pricer(catalog, report.last, _no_rows)
-            rows = (entry for entry in page.entries if _is_counted(catalog, group, entry, long_prompt, report.last))
-            return tuple(price.row(entry, group, model) for entry in rows)
+            return tuple(price.row(entry, group, model) for entry in found)
 
-        return Evidence(await asyncio.to_thread(work), page.next)
+        return Evidence(await asyncio.to_thread(work), after)
 
 
 def _no_rows(_part: object) -> Iterable[Row]:
