@@ -54,6 +54,10 @@ demo: setup ## start a Lectr that is filled with invented traffic, in ./data-dem
 test: lint ## run every check: linters, types, registry, vendored files, tests
 	@echo "== pytest"; $(BIN)/pytest $(PYTEST_ARGS)
 
+.PHONY: test-postgres
+test-postgres: setup-dev ## run the tests of ledger, edge, API and console on a PostgreSQL of their own (needs postgresql)
+	@LECTR_TEST_DATABASE=postgresql $(BIN)/pytest tests/ledger tests/edge tests/api tests/console tests/test_asgi.py $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: setup-dev ## run every check but the tests
 	@echo "== ruff check"; $(BIN)/ruff check
