@@ -65,18 +65,18 @@ def _lines(report: AdviceReport, cards: list[Card], policy: Mapping[str, Any]) -
         lines += _card_lines(card, policy)
     if report.calendar:
         lines += ["", "Models in use that end:"]
-    lines += [_calendar_line(ending) for ending in report.calendar]
+    lines += [_calendar_line(ending, report.days) for ending in report.calendar]
     if report.discounts:
         lines += ["", "Other ways to pay for the same model (estimates; they do not add up):"]
     lines += [_discount_line(found) for found in report.discounts]
     return lines + ([f"  {words}" for words in assumptions(policy)] if report.discounts else [])
 
 
-def _calendar_line(ending: Ending) -> str:
+def _calendar_line(ending: Ending, days: int) -> str:
     said = f"  {ending.ends}  {ending.provider}/{ending.model}: {ending.requests:,} requests"
     if ending.compared_requests:
         instead = f"{_usd(ending.candidate_picousd)} instead of {_usd(ending.current_picousd)}"
-        return f"{said}; on {ending.replacement} these days would have cost {instead}"
+        return f"{said}; on {ending.replacement} your last {days} days would have cost {instead}"
     return f"{said}; {ending.replacement or 'nobody'} is named to replace it"
 
 

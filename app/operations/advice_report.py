@@ -26,6 +26,11 @@ class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
     discounts: tuple[FeatureDiscount, ...]
     seen: Seen
 
+    @property
+    def days(self) -> int:
+        """How many days the window has."""
+        return (self.last - self.first).days + 1
+
     def only(self, feature: str | None = None, task: str | None = None, model: str | None = None) -> "AdviceReport":
         """The advice on one feature, task (`untagged` for none) or model, its sums made anew."""
         if (feature, task, model) == (None, None, None):

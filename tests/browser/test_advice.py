@@ -114,7 +114,7 @@ def test_accept_and_dismiss_keep_their_reason_and_move_the_card(sit: Sit, tmp_pa
 def test_calendar_and_other_ways_to_pay_are_sentences_and_estimates(sit: Sit, demo: Stage) -> None:
     page = at(sit, demo).page
     row = page.locator("section[aria-labelledby=endings] tr", has_text="gpt-4o ends").first
-    expect(row).to_contain_text("gpt-4o ends on 2027-01-14; on gpt-6-luna these days would have cost $")
+    expect(row).to_contain_text("gpt-4o ends on 2027-01-14; on gpt-6-luna your last 30 days would have cost $")
     ways = page.locator("section[aria-labelledby=discounts]")
     expect(ways.locator(".badge", has_text="estimates")).to_be_visible()
     expect(ways.locator("thead")).to_contain_text("Prompt caching")
