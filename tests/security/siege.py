@@ -6,6 +6,7 @@ provider that nobody sent, and connections as predicted: a marker on a connectio
 """
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -23,12 +25,15 @@ import httpx
 from app.demo.serving import base_urls
 from tests.edge.provider import CHAT, Call, Provider, running_provider
 from tests.security import corpus
+from tests.security.api_schema import attack
+from tests.security.guesses import guess
 from tests.security.wire import AT_ONCE, exchange_all, statuses
 
 ADMIN = "admin-token-of-the-siege"
 BATCH = 2000
 MAX_S = 18 * 60.0
 QUIET_S = 0.06
+API_EXAMPLES, GUESSES = 120, 10_000
 INPUTS = {"smuggling": 5_000, "mutated": 62_000, "fields": 210, "json": 65_000, "garbage": 45_000, "paths": 30_000,
           "console": 12_000}  # fmt: skip
 
@@ -161,6 +166,52 @@ def lay(siege: Siege, share: float) -> None:
     siege.attack("garbage", corpus.garbage(count["garbage"]))
     siege.attack("paths", islice(targets(head), count["paths"]), quiet_s=2.0)
     siege.attack("console", islice(strangers(), count["console"]), quiet_s=2.0)
+    shared(siege)
+    api(siege, max(2, int(API_EXAMPLES * share)))
+    doors(siege, max(100, int(GUESSES * share)))
+
+
+def shared(siege: Siege) -> None:
+    """The shared lists, where they are there: JSON's test suite as bodies, naughty strings in every field."""
+    folder = Path(__file__).parents[3] / "shared/data/bad-inputs"
+    if not folder.exists():
+        print(f"{folder} is not there: its lists are not sent")
+        return
+    lines = (folder / "json_test_suite.jsonl").read_text().splitlines()
+    suite = [base64.b64decode(json.loads(line)["base64"]) for line in lines]
+    siege.attack("json suite", requests(siege.head, (body for body in suite for _ in range(6))), quiet_s=2.0)
+    strings = [text.encode("utf-8", "replace") for text in json.loads((folder / "naughty_strings.json").read_text())]
+    siege.attack("naughty", naughty(siege.head, strings), quiet_s=2.0)
+
+
+def naughty(head: bytes, strings: list[bytes]) -> Iterator[bytes]:
+    for text in strings:
+        value = text.replace(b"\r", b" ").replace(b"\n", b" ").replace(b"\0", b" ")[:4000]
+        body = json.dumps({"model": text.decode("utf-8", "replace")[:200] or "x", "messages": []}).encode()
+        for field in (b"X-Lectr-Feature", b"X-Lectr-Task", b"X-Lectr-Provider", b"User-Agent"):
+            start = b"POST /v1/chat/completions HTTP/1.1\r\n%b%b: %b\r\nConnection: close\r\n" % (head, field, value)
+            yield start + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def api(siege: Siege, examples: int) -> None:
+    """What schemathesis makes of /api/openapi.json."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sent, problems = attack(f"http://127.0.0.1:{siege.port}", ADMIN, examples)
+    siege.sent["api"] += sum(sent.values())
+    siege.statuses.update({int(told.rpartition(" ")[2]): times for told, times in sent.items()})
+    siege.problems += problems
+
+
+def doors(siege: Siege, count: int) -> None:
+    """Guesses at the sign-in form: at most ten a minute at one name are looked at, wherever they claim to come from."""
+    began = time.monotonic()
+    statuses = asyncio.run(guess(siege.port, count))
+    minutes = (time.monotonic() - began) / 60
+    siege.sent["guesses"] += count
+    siege.statuses.update(statuses)
+    if set(statuses) - {401, 429} or statuses[401] > 10 * (minutes + 1):
+        siege.problems.append(f"guesses: {dict(statuses)} in {minutes:.1f} minutes")
 
 
 def start(folder: Path, address: str, **settings: str) -> "tuple[subprocess.Popen[str], int, str]":
