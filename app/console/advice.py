@@ -17,6 +17,7 @@ from app.errors import ConflictError, LectrError, NotFoundError
 from app.recommendation.advice import Advice, Headline, headline
 from app.recommendation.cards import FLAGS, monthly_picousd, nothing_words
 from app.recommendation.confidence import coverage
+from app.recommendation.policy import task_reason
 from app.services import AdviceReport, Card
 
 FILTERS = ("feature", "task", "model")
@@ -36,6 +37,7 @@ class CardView(msgspec.Struct, frozen=True):
     advice: Advice
     figures: Figures
     notes: list[str]
+    task_reason: str
     monthly_picousd: int | None
     coverage: str
     what_if_url: str
@@ -157,6 +159,7 @@ def _card(catalog: Catalog, card: Card, advice: Advice) -> CardView:
         figures=shown,
         # That it is an estimate stands among the reasons of the confidence.
         notes=[note for note in shown.notes if note != FLAGS["estimate"]],
+        task_reason=task_reason(catalog.policy, advice.permission.task),
         monthly_picousd=monthly_picousd(catalog.policy, advice) if advice.ranked else None,
         coverage=f"{coverage(advice.group) * 100:.0f} %",
         what_if_url=f"{PAGE}?group={advice.group_id}#what-if",

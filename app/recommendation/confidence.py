@@ -44,7 +44,7 @@ def confidence(policy: Mapping[str, Any], group: Group, tag_source: str, *, esti
     reasons = [words for _, words in caps]
     if tag_source == HEADER:
         reasons.insert(0, "the task was sent with the requests")
-    reasons.append(f"{group.requests} requests on {group.days} days, {coverage(group) * 100:.0f} % of them priced")
+    reasons.append(f"{group.requests:,} requests on {group.days} days, {coverage(group) * 100:.0f} % of them priced")
     return Confidence(level, tuple(reasons))
 
 
@@ -56,17 +56,17 @@ def missing_data(policy: Mapping[str, Any], group: Group) -> tuple[str, ...]:
         (group.days, threshold(policy, "minimum_days"), "days"),
     ):
         if have < floor:
-            found.append(f"{have} of {floor} {unit}")
+            found.append(f"{have:,} of {floor} {unit}")
     needed = threshold(policy, "minimum_coverage")
     if coverage(group) < needed:
-        found.append(f"{group.usable} of {group.billable} requests priced, {needed * 100:.0f} % are needed")
+        found.append(f"{group.usable:,} of {group.billable:,} requests priced, {needed * 100:.0f} % are needed")
     return tuple(found)
 
 
 def _data_caps(policy: Mapping[str, Any], group: Group) -> list[tuple[str, str]]:
     caps = []
     if group.requests < threshold(policy, "high_confidence_requests"):
-        caps.append((MEDIUM, f"only {group.requests} requests"))
+        caps.append((MEDIUM, f"only {group.requests:,} requests"))
     if group.days < threshold(policy, "minimum_days_for_month"):
         caps.append((LOW, f"only {group.days} days"))
     elif group.days < threshold(policy, "high_confidence_days"):

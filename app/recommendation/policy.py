@@ -36,6 +36,11 @@ def level_of(policy: Mapping[str, Any], task: str, *, long: bool) -> str:
     return NEVER
 
 
+def task_reason(policy: Mapping[str, Any], task: str) -> str:
+    """Why this task may go as far down as it may, in the words of policy.toml."""
+    return next((str(row["reason"]) for row in policy.get("task", ()) if row["name"] == task), "")
+
+
 def guess_task(policy: Mapping[str, Any], group: Group) -> str | None:
     """What untagged requests are probably for, from sizes and from what they used; None = nothing shows it."""
     count = group.requests
