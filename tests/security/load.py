@@ -4,14 +4,17 @@ Each answer carries its request's own nonce, so that an answer in the wrong hand
 """
 
 import asyncio
+import contextlib
+import fcntl
 import hashlib
 import json
+import os
 import random
 import re
 import socket
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -224,6 +227,18 @@ class Caller(asyncio.Protocol):
     def _finish(self) -> None:
         if self.done is not None and not self.done.done():
             self.done.set_result(None)
+
+
+@contextlib.contextmanager
+def turn() -> Iterator[None]:
+    """Where several share a machine, LECTR_SOAK_LOCK names the lock that says whose turn it is to load it."""
+    path = os.environ.get("LECTR_SOAK_LOCK")
+    if path is None:
+        yield
+        return
+    with Path(path).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 async def connect(port: int, *, window: int | None = None) -> Caller:

@@ -10,10 +10,7 @@ starved   F33: 10,000 requests while four processes take the CPU
 """
 
 import asyncio
-import contextlib
-import fcntl
 import hashlib
-import os
 import random
 import re
 import resource
@@ -27,7 +24,7 @@ import httpx
 import uvloop
 
 from tests.security import load
-from tests.security.load import Caller, Looked, Tally, Upstream, connect, request
+from tests.security.load import Caller, Looked, Tally, Upstream, connect, request, turn
 from tests.security.siege import ADMIN, start
 
 KIB, MIB = 1024, 1024 * 1024
@@ -38,18 +35,6 @@ STALLED = 500
 STARVED = 10_000
 AT_ONCE = 32
 MAX_STREAM_KIB, MAX_SLOPE_MIB, GRACE_S = 40.0, 4.0, 2.0
-
-
-@contextlib.contextmanager
-def turn() -> Iterator[None]:
-    """Where several share a machine, LECTR_SOAK_LOCK names the lock that says whose turn it is to load it."""
-    path = os.environ.get("LECTR_SOAK_LOCK")
-    if path is None:
-        yield
-        return
-    with Path(path).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 class Run:
