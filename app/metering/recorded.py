@@ -23,6 +23,7 @@ _KEY = re.compile(r"[A-Za-z0-9_.-]+")
 _MAX_KEY_CHARACTERS = 64
 _TEXT_KEYS = frozenset(("service_tier", "model", "type", "speed", "inference_geo"))
 _ENCODE = msgspec.json.Encoder().encode
+_DECODE = msgspec.json.Decoder().decode
 _MAX_DEPTH = 6
 _MAX_KEYS = 200
 _MAX_ITEMS = 2000
@@ -54,7 +55,7 @@ def usage_json(reply: Reply, *, input_characters: int = 0) -> str | None:
 def usage_from_json(provider: str, endpoint: str, text: str | None) -> Usage | None:
     """The same split as when the answer came, from what `usage_json` kept. Never raises; None = no usage."""
     try:
-        usage = json.loads(text) if text else None
+        usage = _decoded(text) if text else None
         if not isinstance(usage, dict):
             return None
         searches = as_number(usage.pop(SEARCHES_KEY, 0))
@@ -62,6 +63,14 @@ def usage_from_json(provider: str, endpoint: str, text: str | None) -> Usage | N
         return split(provider, endpoint, usage, int(searches or 0), int(characters or 0))
     except Exception:
         return None
+
+
+def _decoded(text: str) -> Any:
+    try:
+        # Four times as fast, which counts where a hundred thousand rows are read again.
+        return _DECODE(text)
+    except msgspec.DecodeError:
+        return json.loads(text)
 
 
 @lru_cache(maxsize=1024)

@@ -54,12 +54,13 @@ class AdviceEngine:
             self._warmer = asyncio.create_task(self._keep_warm())
 
     async def close(self) -> None:
-        """Wait for reports that are being made; make no more."""
+        """Make no more reports. One that is being made is given up: nobody would see it, and the end waits for none."""
         if self._warmer is not None:
             self._warmer.cancel()
             with suppress(asyncio.CancelledError):
                 await self._warmer
         for task in tuple(self._making.values()):
+            task.cancel()
             await asyncio.wait([task])
 
     def today(self) -> date:

@@ -110,16 +110,19 @@ def filled(usage: Usage, key: Key, counts: tuple[int, ...]) -> Usage:
 
 def _special(usage: Usage, inputs: tuple[int, ...]) -> Key:
     """What else tells bills apart: speed, region, marks, and every further pass by the same measures."""
+    own = (usage.flags, *usage.modifiers.items())
+    if not usage.extra_passes:
+        return own
     passes = (
         (
             extra.model,
             bisect_left(inputs, _size(extra.usage)),
             tuple(map(bool, _COUNTS(extra.usage))),
-            tuple(sorted(extra.usage.modifiers.items())),
+            *extra.usage.modifiers.items(),
         )
         for extra in usage.extra_passes
     )
-    return (usage.flags, tuple(sorted(usage.modifiers.items())), tuple(passes))
+    return (*own, *passes)
 
 
 def _size(usage: Usage) -> int:
