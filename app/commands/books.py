@@ -1,4 +1,4 @@
-"""`lectr reprice`, `backup`, `restore`, `db`: work on the ledger."""
+"""`lectr reprice`, `backup`, `restore`: work on the ledger."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,19 +45,6 @@ async def restore_backup(file: Path) -> None:
     """Put a backup in the ledger's place, after proving that it is whole. Stop Lectr first."""
     counts = await restore(file, settings_from_env())
     click.echo(f"Restored: {counts.requests} requests, every sum equal to its rows. What was there is kept beside it.")
-
-
-@click.group()
-def db() -> None:
-    """The database itself."""
-
-
-@db.command("upgrade")
-@command
-async def upgrade() -> None:
-    """Bring the database to this version's schema; `lectr serve` does it too."""
-    async with ledger():
-        click.echo("The database is at this version's schema.")
 
 
 def _now_us() -> int:

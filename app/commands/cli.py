@@ -3,7 +3,8 @@
 import click
 
 from app.asgi import VERSION
-from app.commands.books import backup, db, reprice, restore_backup
+from app.commands.books import backup, reprice, restore_backup
+from app.commands.db import db
 from app.commands.keys import keys, users
 from app.commands.looking import detect, doctor, registry
 from app.commands.recommend import recommend

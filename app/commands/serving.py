@@ -123,7 +123,10 @@ async def _first_look(settings: Settings, *, shows_secrets: bool) -> str:
         if error.refused and not kept:
             raise
         now = "requests are served with the keys known last" if kept else "until it answers, requests get 503"
-        return f"{error}. Lectr starts all the same: {now}, and what is recorded waits in the spool."
+        return (
+            f"Lectr is at {console_url(settings)}\n"
+            f"{error}. Lectr starts all the same: {now}, and what is recorded waits in the spool."
+        )
 
 
 async def _prepare(settings: Settings, *, shows_secrets: bool) -> str:

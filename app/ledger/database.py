@@ -8,7 +8,6 @@ the loop that serves programs.
 """
 
 import asyncio
-import logging
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,8 +34,6 @@ Work = Callable[[sa.Connection], T]
 
 READERS = 4
 WRITE_ATTEMPTS = 4
-
-_log = logging.getLogger("lectr.ledger")
 
 
 class Engines(Protocol):
@@ -200,6 +197,8 @@ async def open_database(settings: Settings, *, mends: bool = False, look_s: floa
     try:
         await asyncio.to_thread(renew_lost, path)
         make_private_file(path)
+        # The spool and what the box keeps for itself lie there, wherever the database is.
+        make_private_folder(settings.data_dir.absolute())
         if look_s:
             await asyncio.to_thread(mend, path, look_s)
         try:
@@ -236,7 +235,6 @@ async def _open_server(settings: Settings, *, serves: bool) -> Database:
         if not serves or not isinstance(error, LedgerAway):
             await database.close()
             raise
-        _log.warning("%s; what is to be written waits", error)
     except OSError as error:
         await database.close()
         raise LedgerError(

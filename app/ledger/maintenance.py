@@ -15,6 +15,7 @@ from sqlalchemy import exc
 from app.errors import LedgerError
 from app.ledger.damage import is_damage
 from app.ledger.database import Database, open_file
+from app.ledger.postgres_url import is_postgres_url
 from app.ledger.schema import schema_version
 from app.ledger.sqlite_copy import check_file, copy_file
 from app.ledger.sqlite_files import FileLock, make_private_file, path_of
@@ -90,7 +91,10 @@ async def backup(database: Database, destination: Path) -> None:
     Raises LedgerError if the destination exists or cannot be written; then nothing is left behind.
     """
     if database.path is None:
-        raise LedgerError("this database is backed up with its own tools")
+        raise LedgerError(
+            f"the ledger is {database.shown}; PostgreSQL's own tool backs it up while requests go on: "
+            'pg_dump --format=custom --file=lectr.dump "$DATABASE_URL"'
+        )
     try:
         await asyncio.to_thread(_back_up, database.path, destination)
     except (OSError, sqlite3.Error) as error:
@@ -113,6 +117,12 @@ async def restore(file: Path, settings: Settings) -> LedgerCounts:
     What was there is kept beside it as `lectr.db.before-restore`. Raises LedgerError, with everything as it was, if
     a server is running, or the file is no ledger, damaged, too new, or its sums are not those of its rows.
     """
+    if is_postgres_url(settings.database_url):
+        raise LedgerError(
+            "DATABASE_URL names a PostgreSQL; its own tool restores it while Lectr is stopped: "
+            f'pg_restore --clean --if-exists --no-owner --dbname="$DATABASE_URL" {file}. A SQLite file goes into an '
+            "empty database with `lectr db copy`"
+        )
     target = path_of(settings)
     lock = FileLock(target.with_name(target.name + ".lock"))
     try:
