@@ -201,6 +201,7 @@ def _journal(settings: Settings, database: Database, catalog: CatalogHolder) -> 
 async def _at_work(upstream: UpstreamClient, feed: ChangeFeed, services: Services) -> AsyncIterator[None]:
     services.ledger.start()
     feed.start()
+    services.advice.engine.start()
     services.care.start()
     try:
         yield
