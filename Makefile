@@ -80,8 +80,13 @@ format: setup-dev ## put the code into the house's format
 	$(BIN)/ruff format
 
 .PHONY: security
-security: setup-dev ## attack a running Lectr with 200,000 bad inputs, under 20 minutes
+security: setup-dev ## attack a running Lectr with 200,000 bad inputs and show hostile names in a browser, under 25 minutes
 	@$(BIN)/python -m tests.security.siege
+	@LECTR_BROWSER_EACH=4 $(BIN)/pytest -q tests/security/test_t18_browser.py
+
+.PHONY: soak
+soak: setup-dev ## half an hour of load: 1,000 streams, 300,000 requests, 50,000 nonces, 500 stalled clients, no CPU
+	@$(BIN)/python -m tests.security.soak
 
 .PHONY: screenshots
 screenshots: setup-dev ## take the pictures in docs/screenshots anew (needs chromium)

@@ -11,7 +11,7 @@ from tests.security.corpus import bad_bytes_in_fields
 from tests.security.wire import exchange_all, statuses
 
 
-def test_control_bytes_in_a_clients_fields_are_refused_or_gone(lectr: Lectr, provider: Provider) -> None:
+def test_t02_control_bytes_in_a_clients_fields_are_refused_or_gone(lectr: Lectr, provider: Provider) -> None:
     cases, since = list(bad_bytes_in_fields()), len(provider.seen)
     key = lectr.keys["plain"].encode()
     attacks = [
@@ -30,7 +30,7 @@ def test_control_bytes_in_a_clients_fields_are_refused_or_gone(lectr: Lectr, pro
 
 
 @pytest.mark.parametrize("byte", [*range(1, 0x20), 0x7F])
-def test_control_bytes_in_a_providers_fields_crash_nothing(lectr: Lectr, provider: Provider, byte: int) -> None:
+def test_t02_control_bytes_in_a_providers_fields_crash_nothing(lectr: Lectr, provider: Provider, byte: int) -> None:
     async def play(call: Call) -> None:
         await call.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-bad: a%cb\r\nx-good: c\r\n\r\nok" % byte)
 
@@ -41,7 +41,7 @@ def test_control_bytes_in_a_providers_fields_crash_nothing(lectr: Lectr, provide
 
 
 @pytest.mark.parametrize("status", ["600", "700", "999", "199", "101", "000", "099", "20", "2000", "-20", "0x1"])
-def test_a_status_that_is_none_is_a_bad_answer(lectr: Lectr, provider: Provider, status: str) -> None:
+def test_t33_a_status_that_is_none_is_a_bad_answer(lectr: Lectr, provider: Provider, status: str) -> None:
     async def play(call: Call) -> None:
         await call.send(f"HTTP/1.1 {status} Odd\r\ncontent-length: 2\r\n\r\n{{}}".encode())
         call.hang_up()

@@ -26,7 +26,7 @@ def extra(provider: Provider, since: int) -> list[str]:
     return [line for line in reached(provider, since) if not own.match(line)]
 
 
-def test_no_framing_brings_a_second_request_to_the_provider(lectr: Lectr, provider: Provider) -> None:
+def test_t03_no_framing_brings_a_second_request_to_the_provider(lectr: Lectr, provider: Provider) -> None:
     head, since = fields(lectr), len(provider.seen)
     cases = [*list(smuggling(head))[::SAMPLE], *list(smuggling(head))[-40:], *mutated_smuggling(head, 400)]
     attacks = [data + smuggled("after", head) for _, data in cases]
@@ -61,7 +61,7 @@ def test_length_and_coding_together_are_refused_and_the_connection_closes(lectr:
         assert b"x-content-type-options: nosniff" in answer
 
 
-def test_a_trailer_is_no_header(lectr: Lectr, provider: Provider) -> None:
+def test_t03_a_trailer_is_no_header(lectr: Lectr, provider: Provider) -> None:
     """A name that comes behind the body must not change what was decided before it."""
     trailers = b"X-Mark: trailer\r\nContent-Type: multipart/form-data; boundary=x\r\nX-Lectr-Provider: groq\r\n"
     body = b'{"model": "gpt-4o-mini", "messages": []}'

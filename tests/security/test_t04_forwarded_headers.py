@@ -20,7 +20,7 @@ def underscored(name: str) -> str:
 
 
 @pytest.mark.parametrize("spelling", [str, str.upper, underscored])
-def test_what_may_not_go_on_does_not(lectr: Lectr, provider: Provider, spelling: Callable[[str], str]) -> None:
+def test_t04_what_may_not_go_on_does_not(lectr: Lectr, provider: Provider, spelling: Callable[[str], str]) -> None:
     mark = f"never-{spelling('a-b')}"
     sent = {spelling(name): "canary" for name in NEVER} | {"x-probe": mark, "openai-beta": "kept=1", "x_own": "kept"}
     assert lectr.call(body=asking(), headers=sent).status == 200
@@ -30,7 +30,7 @@ def test_what_may_not_go_on_does_not(lectr: Lectr, provider: Provider, spelling:
     assert (values["openai-beta"], values["x_own"]) == ("kept=1", "kept")
 
 
-def test_what_connection_names_is_dropped(lectr: Lectr, provider: Provider) -> None:
+def test_t04_what_connection_names_is_dropped(lectr: Lectr, provider: Provider) -> None:
     sent = {"connection": "x-secret, close, X-Other", "x-secret": "canary", "x-other": "canary", "x-probe": "named"}
     assert lectr.call(body=asking(), headers=sent).status == 200
     assert "canary" not in dict(provider.asked("x-probe", "named").headers).values()

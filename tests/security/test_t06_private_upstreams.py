@@ -33,7 +33,7 @@ def accepted(endpoint: str) -> str | None:
         return None
 
 
-def test_no_spelling_of_a_private_endpoint_is_accepted() -> None:
+def test_t06_no_spelling_of_a_private_endpoint_is_accepted() -> None:
     tried = list(hostile_endpoints())
     assert len(tried) > 5000
     assert [endpoint for endpoint in tried if accepted(endpoint)] == []
@@ -54,7 +54,7 @@ def hosts() -> Iterator[str]:
 
 
 @pytest.mark.anyio
-async def test_no_spelling_of_a_private_address_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_t06_no_spelling_of_a_private_address_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[object] = []
 
     async def create_connection(*arguments: object, **_: object) -> None:
@@ -101,7 +101,7 @@ def test_an_address_that_is(address: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_name_that_turns_private_reaches_nothing() -> None:
+async def test_t07_a_name_that_turns_private_reaches_nothing() -> None:
     """DNS rebinding: 1,000 connections, every other answer is this machine."""
     turns = 0
 
@@ -121,7 +121,7 @@ async def test_a_name_that_turns_private_reaches_nothing() -> None:
 
 
 @pytest.mark.anyio
-async def test_no_key_goes_out_in_the_clear() -> None:
+async def test_t34_no_key_goes_out_in_the_clear() -> None:
     async def public(_host: str, _port: int) -> list[str]:
         raise AssertionError("the name was looked up")
 

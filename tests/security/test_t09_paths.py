@@ -31,7 +31,7 @@ def asked(path: str, model: str | None = None, deployment: str | None = None, qu
     )  # fmt: skip
 
 
-def test_no_climbing_path_leaves_the_providers_base() -> None:
+def test_t09_no_climbing_path_leaves_the_providers_base() -> None:
     passed = 0
     for climb in traversals():
         for raw in (b"/v1/" + as_target(climb), b"/v1/files/" + as_target(climb) + b"/x", b"/v1/" + climb.encode()):
@@ -50,7 +50,7 @@ def test_no_climbing_path_leaves_the_providers_base() -> None:
     assert passed > 100
 
 
-def test_a_model_is_one_step_of_azures_path_or_refused() -> None:
+def test_t09_a_model_is_one_step_of_azures_path_or_refused() -> None:
     for climb in {*traversals(), ".", "..", "%2e%2e", "a?b=c", "a#b", "a/b", "\r\nx: y", "\x00", "é", "\U0001f600"}:
         for request in (asked("/v1/chat/completions", climb), asked("/v1/chat/completions", None, climb)):
             try:
@@ -84,7 +84,7 @@ VARIANTS = (
 
 
 @pytest.mark.parametrize("key", [b"", b"X-Lectr-Key: lc_key_" + b"a" * 32 + b"\r\n", b"X_Lectr_Key: %b\r\n"])
-def test_without_a_valid_key_no_method_and_path_reaches_a_provider(
+def test_t08_without_a_valid_key_no_method_and_path_reaches_a_provider(
     lectr: Lectr, provider: Provider, key: bytes
 ) -> None:
     since, connections = len(provider.seen), provider.connections
@@ -104,7 +104,7 @@ def test_without_a_valid_key_no_method_and_path_reaches_a_provider(
     assert (reached(provider, since), provider.connections) == ([], connections)
 
 
-def test_with_a_key_no_method_opens_a_tunnel_or_an_echo(lectr: Lectr, provider: Provider) -> None:
+def test_t48_with_a_key_no_method_opens_a_tunnel_or_an_echo(lectr: Lectr, provider: Provider) -> None:
     since = len(provider.seen)
     for method in METHODS:
         key = lectr.keys["plain"]
@@ -118,7 +118,7 @@ def test_with_a_key_no_method_opens_a_tunnel_or_an_echo(lectr: Lectr, provider: 
     assert {"DELETE", "PATCH", "PUT"} <= methods
 
 
-def test_no_path_below_static_is_a_file_of_the_disk(lectr: Lectr) -> None:
+def test_t39_no_path_below_static_is_a_file_of_the_disk(lectr: Lectr) -> None:
     climbs = random.Random(1).sample(sorted(set(traversals())), 300)
     attacks = [
         b"GET /static/%b HTTP/1.1\r\nHost: a\r\nRange: bytes=%b\r\nConnection: close\r\n\r\n"
@@ -130,7 +130,7 @@ def test_no_path_below_static_is_a_file_of_the_disk(lectr: Lectr) -> None:
         assert b"root:" not in answer
 
 
-def test_an_upgrade_is_refused_and_the_next_request_is_none(lectr: Lectr, provider: Provider) -> None:
+def test_t48_an_upgrade_is_refused_and_the_next_request_is_none(lectr: Lectr, provider: Provider) -> None:
     since, key = len(provider.seen), lectr.keys["plain"]
     for upgrade in ("websocket", "h2c", "HTTP/2.0", "TLS/1.0"):
         data = (

@@ -211,7 +211,7 @@ def pages(running: Process) -> Iterator[bytes]:
             yield client.get(f"/api/{path}").content
 
 
-def test_no_canary_is_found_anywhere(running: Process) -> None:
+def test_t11_no_canary_is_found_anywhere(running: Process) -> None:
     answers = send(running)
     assert [secret for answer in answers for secret in found(answer, CANARIES)] == []
     shown = list(pages(running))
@@ -229,20 +229,20 @@ def test_no_canary_is_found_anywhere(running: Process) -> None:
     assert running.process.returncode == 0
 
 
-def test_every_line_of_the_log_is_json_and_says_no_query(running: Process) -> None:
+def test_t41_every_line_of_the_log_is_json_and_says_no_query(running: Process) -> None:
     lines = (running.folder / "stderr").read_text().splitlines()
     assert all(json.loads(line)["level"] for line in lines)
     assert not any("?" in json.loads(line)["message"] for line in lines)
 
 
-def test_everything_on_the_disk_is_its_owners_alone(running: Process) -> None:
+def test_t37_everything_on_the_disk_is_its_owners_alone(running: Process) -> None:
     data = running.folder / "data"
     modes = {str(path.relative_to(data.parent)): stat.S_IMODE(path.stat().st_mode) for path in (data, *data.rglob("*"))}
     assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
     assert len(modes) > 3
 
 
-def test_a_crash_leaves_no_core(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_t12_a_crash_leaves_no_core(tmp_path_factory: pytest.TempPathFactory) -> None:
     with running_provider() as provider:
         process = Process(tmp_path_factory.mktemp("core"), provider)
         limits = Path(f"/proc/{process.process.pid}/limits").read_text()
@@ -254,7 +254,7 @@ def test_a_crash_leaves_no_core(tmp_path_factory: pytest.TempPathFactory) -> Non
         process.stop()
 
 
-def test_the_swept_process_has_no_children(running: Process) -> None:
+def test_t38_the_swept_process_has_no_children(running: Process) -> None:
     """What a child inherits, it can show. Migrations run in one, before the server serves."""
     children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children")
     assert not children.exists() or children.read_text().split() == []

@@ -47,7 +47,7 @@ async def _admin(settings: Settings) -> None:
     await database.close()
 
 
-def test_few_of_many_guesses_at_one_name_are_looked_at(door: Lectr, clock: Clock) -> None:
+def test_t14_few_of_many_guesses_at_one_name_are_looked_at(door: Lectr, clock: Clock) -> None:
     statuses = asyncio.run(guess(door.port, 300))
     assert set(statuses) == {401, 429}
     assert statuses[401] <= 10
@@ -56,7 +56,7 @@ def test_few_of_many_guesses_at_one_name_are_looked_at(door: Lectr, clock: Clock
     assert asyncio.run(sign_in(door.port, "admin", PASSWORD)) == 303
 
 
-def test_few_of_many_guesses_at_many_names_are_looked_at(door: Lectr, clock: Clock) -> None:
+def test_t14_few_of_many_guesses_at_many_names_are_looked_at(door: Lectr, clock: Clock) -> None:
     # All at once: the count must not wait for anything between looking and counting.
     statuses = asyncio.run(guess(door.port, 200, name=None))
     assert set(statuses) == {401, 429}

@@ -46,7 +46,7 @@ def state(database: Path) -> dict[str, str]:
     return {name: digest for name, digest in found.items() if name not in CHANGES_BY_LOOKING}
 
 
-def test_looking_at_every_route_changes_nothing(stage: tuple[Stage, Path], admin: Visit) -> None:
+def test_t17_looking_at_every_route_changes_nothing(stage: tuple[Stage, Path], admin: Visit) -> None:
     _, database = stage
     before = state(database)
     assert len(before) > 8
@@ -65,7 +65,7 @@ def test_looking_at_every_route_changes_nothing(stage: tuple[Stage, Path], admin
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_kind_of_form_from_elsewhere_is_taken(stage: tuple[Stage, Path], admin: Visit, kind: str) -> None:
+def test_t17_no_kind_of_form_from_elsewhere_is_taken(stage: tuple[Stage, Path], admin: Visit, kind: str) -> None:
     """Each form, with a token that is right, from each place that is wrong; and without a token from the right one."""
     _, database = stage
     before, token = state(database), admin.csrf("/settings")
@@ -85,7 +85,7 @@ def test_no_kind_of_form_from_elsewhere_is_taken(stage: tuple[Stage, Path], admi
     assert state(database) == before
 
 
-def test_a_token_is_of_its_own_session_and_secret_only(stage: tuple[Stage, Path], admin: Visit) -> None:
+def test_t17_a_token_is_of_its_own_session_and_secret_only(stage: tuple[Stage, Path], admin: Visit) -> None:
     other = stage[0].visit("admin")
     here = {"origin": str(admin.client.base_url).rstrip("/")}
     for token in (other.csrf("/settings"), admin.csrf("/settings")[:-1], "", "0" * 80, admin.csrf("/settings") + "0"):

@@ -1,17 +1,22 @@
 """Threats 18 and 19 in chromium: names of every kind in every field that somebody else fills are text, on each page."""
 
 import asyncio
+import csv
+import io
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.domain import LedgerEntry
-from tests.running import Lectr, data_settings, running
+from tests.running import ADMIN_TOKEN, Lectr, data_settings, running
 from tests.security.browser_names import Watch, addresses, entries, furnish, naughty, payloads
+from tests.security.test_t20_csv import STARTS, TAILS
 from tests.shared_data import shared_data
 
 PASSWORD = "correct horse battery"
@@ -31,7 +36,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def names() -> list[str]:
-    return [*payloads(), *naughty(shared_data("bad-inputs/naughty_strings.json"))]
+    formulas = [start + tail for start in STARTS for tail in TAILS]
+    assert len(formulas) >= 60
+    return [*payloads(), *naughty(shared_data("bad-inputs/naughty_strings.json")), *formulas]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +55,7 @@ def hostile(names: list[str], tmp_path_factory: pytest.TempPathFactory) -> Itera
             own_thread.submit(starting.__exit__, None, None, None).result()
 
 
-def test_no_name_is_more_than_text_on_any_page(
+def test_t18_t19_no_name_is_more_than_text_on_any_page(
     hostile: tuple[Lectr, list[LedgerEntry]], require_tool: Callable[[str], str]
 ) -> None:
     from playwright.sync_api import sync_playwright
@@ -96,6 +103,19 @@ def test_every_name_is_in_the_ledger_as_it_was_written(hostile: tuple[Lectr, lis
     assert rows.keys() == {entry.id for entry in made}
     same = sum(rows[entry.id]["request_model"] == entry.request_model for entry in made)
     assert same > len(made) * 0.9
+
+
+def test_t20_no_cell_of_the_export_is_a_formula(hostile: tuple[Lectr, list[LedgerEntry]]) -> None:
+    """Sixty formulas and every hostile name through the whole export, read as a spreadsheet reads it."""
+    lectr, made = hostile
+    address = f"http://127.0.0.1:{lectr.port}/api/requests?format=csv&limit=1000"
+    answer = httpx.get(address, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=30)
+    rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"), newline="")))
+    assert len(rows) == len(made) + 1
+    assert len({len(row) for row in rows}) == 1
+    for cell in itertools.chain.from_iterable(rows):
+        assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")), cell[:80]
+    assert sum(cell.startswith("'=") for row in rows for cell in row) >= 30
 
 
 def test_our_own_list_is_a_list() -> None:

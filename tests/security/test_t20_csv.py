@@ -13,7 +13,7 @@ TAILS = ("1+1", "cmd|' /C calc'!A0", 'HYPERLINK("http://evil.test","x")', "SUM(A
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("tail", TAILS)
-def test_no_cell_is_a_formula(start: str, tail: str) -> None:
+def test_t20_no_cell_is_a_formula(start: str, tail: str) -> None:
     text = csv_text([["plain", start + tail, 5, -5]])
     [[plain, cell, five, minus]] = list(csv.reader(io.StringIO(text, newline="")))
     assert (plain, five, minus) == ("plain", "5", "-5")

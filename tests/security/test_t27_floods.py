@@ -39,7 +39,7 @@ def pour(raw: Raw, piece: bytes, most: int) -> int:
     return taken
 
 
-def test_endless_header_fields_end_at_the_limit(lectr: Lectr) -> None:
+def test_t27_endless_header_fields_end_at_the_limit(lectr: Lectr) -> None:
     for start, piece in (
         (b"GET / HTTP/1.1\r\n", b"x-%s: y\r\n" % (b"a" * 1000)),
         (b"GET / HTTP/1.1\r\nx: ", b"y" * 4096),
@@ -61,7 +61,7 @@ def test_the_refusal_of_too_many_fields_can_be_read(lectr: Lectr) -> None:
 
 
 @pytest.mark.parametrize("piece", [b"x-trailer: y\r\n", b"x-long: " + b"y" * 4096 + b"\r\n"])
-def test_endless_trailers_end_at_the_limit(lectr: Lectr, piece: bytes) -> None:
+def test_t27_endless_trailers_end_at_the_limit(lectr: Lectr, piece: bytes) -> None:
     with Raw(lectr.port) as raw:
         raw.send(b"POST /sign-in HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
         assert pour(raw, piece * 64, 64 * MIB) < 16 * MIB
@@ -73,7 +73,7 @@ def test_an_endless_chunk_extension_ends_at_the_limit(lectr: Lectr) -> None:
         assert pour(raw, b"e" * 65536, 64 * MIB) < 16 * MIB
 
 
-def test_the_most_connections_are_kept_and_more_are_told(
+def test_t28_the_most_connections_are_kept_and_more_are_told(
     provider: Provider, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.edge.server.connection_cap", lambda: 8)
@@ -93,7 +93,7 @@ def test_the_most_connections_are_kept_and_more_are_told(
             raw.vanish()
 
 
-def test_there_is_a_descriptor_for_each_call_upstream() -> None:
+def test_f23_there_is_a_descriptor_for_each_call_upstream() -> None:
     process_limits.raise_limits()
     raised, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert process_limits.connection_cap() * 2 + 64 <= raised
@@ -102,7 +102,7 @@ def test_there_is_a_descriptor_for_each_call_upstream() -> None:
     assert protocol.most_connections == process_limits.connection_cap()  # type: ignore[union-attr]
 
 
-def test_an_encoded_body_is_refused_unread(lectr: Lectr, provider: Provider) -> None:
+def test_t21_an_encoded_body_is_refused_unread(lectr: Lectr, provider: Provider) -> None:
     since, before = len(provider.seen), resident()
     bomb = gzip.compress(gzip.compress(b"\0" * (32 * MIB)))
     for coding in ("gzip", "br", "zstd", "deflate", "compress", "gzip, identity", "x-gzip", "GZIP", "identity, gzip"):
@@ -112,7 +112,7 @@ def test_an_encoded_body_is_refused_unread(lectr: Lectr, provider: Provider) -> 
     assert len(provider.seen) == since
 
 
-def test_an_encoded_answer_passes_raw_and_is_never_unpacked(lectr: Lectr, provider: Provider) -> None:
+def test_t22_an_encoded_answer_passes_raw_and_is_never_unpacked(lectr: Lectr, provider: Provider) -> None:
     bomb = gzip.compress(b"\0" * (256 * MIB), 9)
 
     async def play(call: Call) -> None:
@@ -125,7 +125,7 @@ def test_an_encoded_answer_passes_raw_and_is_never_unpacked(lectr: Lectr, provid
     assert resident() - before < 32 * MIB
 
 
-def test_exactly_the_limit_passes_and_one_byte_more_is_told(lectr: Lectr) -> None:
+def test_t27_exactly_the_limit_passes_and_one_byte_more_is_told(lectr: Lectr) -> None:
     frame = len(json.dumps(asking(pad="")))
     exact = json.dumps(asking(pad="x" * (MIB - frame))).encode()
     assert len(exact) == MIB
@@ -153,7 +153,7 @@ def test_a_length_of_5000_digits_is_refused(lectr: Lectr, target: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["model", "stream", "stream_options"])
-def test_a_key_that_decides_comes_once(lectr: Lectr, provider: Provider, name: str) -> None:
+def test_t24_a_key_that_decides_comes_once(lectr: Lectr, provider: Provider, name: str) -> None:
     """Threat 24: of two, Lectr could read the one and the provider the other."""
     since = len(provider.seen)
     value = {"model": '"gpt-4o"', "stream": "true", "stream_options": "{}"}[name]
@@ -166,7 +166,7 @@ def test_a_key_that_decides_comes_once(lectr: Lectr, provider: Provider, name: s
     assert len(provider.seen) == since
 
 
-def test_what_is_sent_is_what_is_recorded(lectr: Lectr, provider: Provider) -> None:
+def test_t24_t26_what_is_sent_is_what_is_recorded(lectr: Lectr, provider: Provider) -> None:
     for number, body in enumerate(json_bodies(250)):
         headers = {"x-probe": f"json-{number}"}
         answer = lectr.call(body=body, headers=headers)
@@ -177,7 +177,7 @@ def test_what_is_sent_is_what_is_recorded(lectr: Lectr, provider: Provider) -> N
             assert lectr.row(answer.id)["request_model"] == model or "\ud800" in model
 
 
-def test_depth_is_refused_at_once(lectr: Lectr) -> None:
+def test_t23_f21_depth_is_refused_at_once(lectr: Lectr) -> None:
     for body in (b"[" * 100_000, b'{"a":' * 60_000, b'{"model":"a","b":' + b"[" * 129 + b"]" * 129 + b"}"):
         before = time.monotonic()
         assert lectr.call(body=body).status == 400
@@ -186,7 +186,7 @@ def test_depth_is_refused_at_once(lectr: Lectr) -> None:
     assert lectr.call(body=deep).status == 200
 
 
-def test_a_form_of_nothing_but_fields_holds_nobody_up(lectr: Lectr) -> None:
+def test_t15_a_form_of_nothing_but_fields_holds_nobody_up(lectr: Lectr) -> None:
     """Anybody can send the sign-in form: what it costs must be little."""
     body = b"a&" * (4 * MIB)
     fields = [("origin", f"http://127.0.0.1:{lectr.port}"), ("content-type", "application/x-www-form-urlencoded")]
@@ -207,12 +207,12 @@ def test_a_form_of_nothing_but_fields_holds_nobody_up(lectr: Lectr) -> None:
 
 
 @pytest.mark.parametrize("origin", ["http://[", "http://[::1", "null", "//", "http://\u2100.test", "http://a/@b"])
-def test_an_origin_that_is_none_is_refused_not_a_fault(lectr: Lectr, origin: str) -> None:
+def test_t17_an_origin_that_is_none_is_refused_not_a_fault(lectr: Lectr, origin: str) -> None:
     answer = lectr.call("/sign-in", b"name=a", {"origin": origin, "content-type": "application/x-www-form-urlencoded"})
     assert answer.status in (400, 403)
 
 
-def test_numbers_that_cannot_be_cost_nothing_impossible(lectr: Lectr, provider: Provider) -> None:
+def test_t25_numbers_that_cannot_be_cost_nothing_impossible(lectr: Lectr, provider: Provider) -> None:
     """Threat 25: what a provider may write as its usage."""
     for number in (
         "-1",
@@ -240,7 +240,7 @@ def test_numbers_that_cannot_be_cost_nothing_impossible(lectr: Lectr, provider: 
         assert all(row[name] is None or 0 <= row[name] < 2**63 for name in ("input_tokens", "output_tokens"))
 
 
-def test_the_settings_hide_every_secret() -> None:
+def test_t38_the_settings_hide_every_secret() -> None:
     secrets = {name: f"canary-{name}" for name in ("admin_token", "admin_password", "secret", "database_url")}
     secrets |= {
         f"{name}_api_key": f"canary-{name}" for name in ("openai", "anthropic", "groq", "gemini", "azure_openai")

@@ -23,7 +23,7 @@ DEADLINES = {"client_headers_timeout_s": 1.0, "client_body_timeout_s": 1.0, "cli
 
 
 @pytest.mark.parametrize("kind", ["silent", "header", "drip", "body"])
-def test_a_client_that_stalls_is_closed(kind: str, provider: Provider, tmp_path: Path) -> None:
+def test_t28_a_client_that_stalls_is_closed(kind: str, provider: Provider, tmp_path: Path) -> None:
     starts = {
         "silent": b"",
         "header": b"GET / HTTP/1.1\r\nx: ",
@@ -45,7 +45,7 @@ def test_a_client_that_stalls_is_closed(kind: str, provider: Provider, tmp_path:
         assert lectr.call(body=asking()).status == 200
 
 
-def test_a_keys_limits_answer_429_with_retry_after(provider: Provider, tmp_path: Path) -> None:
+def test_t29_a_keys_limits_answer_429_with_retry_after(provider: Provider, tmp_path: Path) -> None:
     async def endless(call: Call) -> None:
         await call.stream(b"data: {}\n\n")
         await call.send(b"")
@@ -67,7 +67,7 @@ def test_a_keys_limits_answer_429_with_retry_after(provider: Provider, tmp_path:
             assert lectr.call(body=asking(stream=True)).status == 200
 
 
-def test_a_callers_request_id_names_no_row(provider: Provider, tmp_path: Path) -> None:
+def test_t49_a_callers_request_id_names_no_row(provider: Provider, tmp_path: Path) -> None:
     with running(data_settings(tmp_path, **upstream_settings(provider.address))) as lectr:
         forged = "01930000-0000-7000-8000-000000000000"
         headers = {"x-request-id": forged, "x-lectr-request-id": forged}
@@ -77,7 +77,7 @@ def test_a_callers_request_id_names_no_row(provider: Provider, tmp_path: Path) -
 
 
 @pytest.mark.anyio
-async def test_before_the_keys_are_read_nobody_is_let_in_or_turned_away(provider: Provider, tmp_path: Path) -> None:
+async def test_t50_before_the_keys_are_read_nobody_is_let_in_or_turned_away(provider: Provider, tmp_path: Path) -> None:
     app = create_app(data_settings(tmp_path, **upstream_settings(provider.address)))
     sent: list[Message] = []
 
@@ -103,7 +103,7 @@ async def test_before_the_keys_are_read_nobody_is_let_in_or_turned_away(provider
     assert b"starting" in sent[1]["body"]
 
 
-def test_a_provider_that_is_down_is_told_at_once(tmp_path: Path) -> None:
+def test_f01_a_provider_that_is_down_is_told_at_once(tmp_path: Path) -> None:
     with running(data_settings(tmp_path, openai_base_url="http://127.0.0.1:9")) as lectr:
         began = time.monotonic()
         answer = lectr.call(body=asking())
@@ -112,7 +112,7 @@ def test_a_provider_that_is_down_is_told_at_once(tmp_path: Path) -> None:
         assert lectr.row(answer.id)["outcome"] == "unreachable"
 
 
-def test_a_log_nobody_reads_holds_nobody_up() -> None:
+def test_f31_a_log_nobody_reads_holds_nobody_up() -> None:
     handler = _Dropping(queue.Queue(10))
     began = time.monotonic()
     for number in range(10_000):

@@ -179,6 +179,25 @@ def test_f09_when_the_caller_leaves_the_call_upstream_ends_and_there_is_one_row(
     assert row["outcome"] == "client_closed"
 
 
+def test_f32_a_connection_that_closes_while_idle_costs_no_request_and_sends_nothing_twice(
+    lectr: Lectr, provider: Provider
+) -> None:
+    async def closing(call: Call) -> None:
+        await call.json(CHAT)
+        await asyncio.sleep(int(call.seen.header("x-pause") or 0) / 1000)
+        call.hang_up()
+
+    headers, since, lost = provider.plays_as(closing), len(provider.seen), 0
+    for number in range(40):
+        answer = lectr.call(body=asking(), headers=headers | {"x-pause": str(number % 10), "x-number": str(number)})
+        lost += answer.status == 502
+        assert answer.status in (200, 502)
+        time.sleep(0.005)
+    numbers = [seen.header("x-number") for seen in provider.seen[since:]]
+    assert len(set(numbers)) == len(numbers)
+    assert lost <= 4
+
+
 @pytest.mark.parametrize(
     "hook", ["app.detection.credentials.detect", "app.metering.settle.cost_of", "app.pipeline.build_entry"]
 )

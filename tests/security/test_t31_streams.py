@@ -22,7 +22,7 @@ PIECES = (
 )  # fmt: skip
 
 
-def test_a_line_of_200_megabytes_passes_in_little_memory(lectr: Lectr, provider: Provider) -> None:
+def test_t31_a_line_of_200_megabytes_passes_in_little_memory(lectr: Lectr, provider: Provider) -> None:
     pieces, size = 200, MIB
 
     async def play(call: Call) -> None:
@@ -63,7 +63,9 @@ def test_one_byte_chunks_arrive_as_they_were_sent(lectr: Lectr, provider: Provid
     st.sampled_from(KINDS),
     st.integers(0),
 )
-def test_no_bytes_break_a_reader_or_are_changed_by_it(format: str, pieces: list[bytes], kind: str, seed: int) -> None:
+def test_t31_f08_no_bytes_break_a_reader_or_are_changed_by_it(
+    format: str, pieces: list[bytes], kind: str, seed: int
+) -> None:
     whole = b"".join(pieces)
     reader = reader_for(format, content_type=kind)
     if reader is None:

@@ -138,7 +138,7 @@ def row_of(lectr: Lectr, answer: Any) -> Any:
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_what_is_no_answer_is_502_and_one_row(against: Lectr, speaker: Speaker, what: str) -> None:
+def test_t33_what_is_no_answer_is_502_and_one_row(against: Lectr, speaker: Speaker, what: str) -> None:
     speaker.says, speaker.slowly = BAD[what], False
     answer = against.call(body=asking())
     assert (answer.status, answer.code) == (502, "provider_bad_response")
@@ -148,7 +148,7 @@ def test_what_is_no_answer_is_502_and_one_row(against: Lectr, speaker: Speaker, 
 
 
 @pytest.mark.parametrize("what", CUT)
-def test_what_breaks_off_has_no_clean_end(against: Lectr, speaker: Speaker, what: str) -> None:
+def test_t33_what_breaks_off_has_no_clean_end(against: Lectr, speaker: Speaker, what: str) -> None:
     speaker.says, speaker.slowly = CUT[what], False
     answer = against.call(body=asking())
     assert (answer.status, answer.whole) == (200, False)
@@ -157,7 +157,7 @@ def test_what_breaks_off_has_no_clean_end(against: Lectr, speaker: Speaker, what
 
 @pytest.mark.parametrize("slowly", [False, True])
 @pytest.mark.parametrize("what", TRUE)
-def test_what_is_odd_and_true_arrives(against: Lectr, speaker: Speaker, what: str, slowly: bool) -> None:
+def test_t33_what_is_odd_and_true_arrives(against: Lectr, speaker: Speaker, what: str, slowly: bool) -> None:
     speaker.says, status, body = TRUE[what]
     speaker.slowly = slowly
     answer = against.call(body=asking())

@@ -95,7 +95,7 @@ WORDS = {
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1 is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("kind", WORDS)
-def test_a_bad_certificate_is_503_in_clear_words_and_gets_no_byte(
+def test_t34_a_bad_certificate_is_503_in_clear_words_and_gets_no_byte(
     certificates: Certificates, tmp_path: Path, kind: str
 ) -> None:
     server = TlsServer(serving(certificates, kind))

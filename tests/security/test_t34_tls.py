@@ -29,7 +29,7 @@ def certificate(folder: Path, *options: str) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("subject", ["/CN=127.0.0.1", "/CN=api.openai.com"])
-async def test_no_request_byte_goes_to_a_certificate_nobody_vouches_for(tmp_path: Path, subject: str) -> None:
+async def test_t34_no_request_byte_goes_to_a_certificate_nobody_vouches_for(tmp_path: Path, subject: str) -> None:
     server = certificate(tmp_path, "-days", "2", "-subj", subject, "-addext", "subjectAltName=IP:127.0.0.1")
     async with provider(always(), tls=server) as upstream:
         transport = PooledTransport(allow_private=True, tls=make_tls_context())
@@ -46,7 +46,7 @@ async def test_the_context_verifies_names_and_has_a_floor() -> None:
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
-async def test_a_name_that_does_not_resolve_ends_at_the_connect_limit() -> None:
+async def test_f02_f03_a_name_that_does_not_resolve_ends_at_the_connect_limit() -> None:
     async def never(_host: str, _port: int) -> list[str]:
         await asyncio.sleep(30)
         return []

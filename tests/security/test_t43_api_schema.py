@@ -13,7 +13,7 @@ EXAMPLES = 6
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_no_request_of_the_schema_gets_another_answer_than_it_promises(lectr: Lectr) -> None:
+def test_t43_no_request_of_the_schema_gets_another_answer_than_it_promises(lectr: Lectr) -> None:
     for _ in range(3):
         lectr.call(body=asking())
     with warnings.catch_warnings():

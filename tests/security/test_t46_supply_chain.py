@@ -37,7 +37,7 @@ def version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
 
 
-def test_no_version_is_below_its_floor() -> None:
+def test_t46_no_version_is_below_its_floor() -> None:
     pinned = pins("requirements.txt")
     assert NEEDED - {"h11"} <= pinned.keys()
     low = {name: found for name, found in pinned.items() if name in FLOORS and version(found) < FLOORS[name]}
@@ -48,7 +48,7 @@ def test_few_distributions_run() -> None:
     assert len(pins("requirements.txt")) <= MAX_DISTRIBUTIONS
 
 
-def test_only_wheels_are_installed() -> None:
+def test_t46_only_wheels_are_installed() -> None:
     """A source distribution runs its author's code while it is installed."""
     for file in ("requirements.txt", "requirements-dev.txt"):
         assert "--no-binary" not in (ROOT / file).read_text()
@@ -61,14 +61,14 @@ def test_only_wheels_are_installed() -> None:
             assert "--only-binary" in line or "PIP_ONLY_BINARY" in text, line
 
 
-def test_nothing_unknown_runs_at_the_interpreters_start() -> None:
+def test_t46_nothing_unknown_runs_at_the_interpreters_start() -> None:
     """A .pth file with an import line is code that runs before any of ours; so came the LiteLLM theft of 2026."""
     found = list(Path(sysconfig.get_path("purelib")).glob("*.pth"))
     running = [path.name for path in found if re.search(r"^import\s", path.read_text(), re.MULTILINE)]
     assert set(running) <= KNOWN_PTH, running
 
 
-def test_imports_open_no_socket_and_start_no_process() -> None:
+def test_t46_imports_open_no_socket_and_start_no_process() -> None:
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES if path.stem != "__main__"]
     names = [name.removesuffix(".__init__") for name in names if "migrations" not in name]
     script = (
@@ -152,7 +152,7 @@ def _is_built(node: ast.Call) -> bool:
     return not all(_name(value).isupper() for value in values)
 
 
-def test_no_module_does_what_none_may() -> None:
+def test_t01_t13_t42_no_module_does_what_none_may() -> None:
     assert [problem for place, tree in trees() for problem in problems(place, tree)] == []
 
 
@@ -162,11 +162,11 @@ def test_no_module_does_what_none_may() -> None:
      "connection.execute(f'select {x}')", "sa.text('select ' + x)", "run(x, shell=True)", "import subprocess",
      "environment.from_string(x)", "sa.text('a %s' % x)"],
 )  # fmt: skip
-def test_what_none_may_do_would_be_seen(code: str) -> None:
+def test_t42_what_none_may_do_would_be_seen(code: str) -> None:
     assert problems("app/x.py", ast.parse(code))
 
 
-def test_templates_never_switch_escaping_off() -> None:
+def test_t18_templates_never_switch_escaping_off() -> None:
     for path in (ROOT / "app/templates").rglob("*.html"):
         text = path.read_text()
         assert "|safe" not in text.replace(" ", ""), path

@@ -31,7 +31,7 @@ def routes(lectr: Lectr) -> list[tuple[str, str]]:
     return found
 
 
-def test_the_public_routes_are_the_listed_ones(lectr: Lectr, provider: Provider) -> None:
+def test_t47_the_public_routes_are_the_listed_ones(lectr: Lectr, provider: Provider) -> None:
     since, opened = len(provider.seen), set()
     everything = routes(lectr)
     assert len(everything) > 40
@@ -48,7 +48,7 @@ def test_the_public_routes_are_the_listed_ones(lectr: Lectr, provider: Provider)
     assert len(provider.seen) == since
 
 
-def test_health_is_numbers_and_states_only(lectr: Lectr) -> None:
+def test_t47_health_is_numbers_and_states_only(lectr: Lectr) -> None:
     document = httpx.get(f"http://127.0.0.1:{lectr.port}/health").json()
     texts = {name: value for name, value in document.items() if isinstance(value, str)}
     assert texts.keys() == {"status", "version"}
@@ -60,7 +60,7 @@ PATHS = ("/", "/nowhere", "/health", "/api/requests", "/api/nowhere", "/api", "/
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_answer_has_its_headers_whatever_went_wrong(lectr: Lectr, path: str) -> None:
+def test_t40_every_answer_has_its_headers_whatever_went_wrong(lectr: Lectr, path: str) -> None:
     with httpx.Client(base_url=f"http://127.0.0.1:{lectr.port}") as client:
         for method in (method for method in METHODS if method.isupper() and method.isalpha() and method != "PRI"):
             if method == "CONNECT":
@@ -83,7 +83,7 @@ HOSTS = ("x/", "x?", "x#", "evil@a", "", "a b", "[", "[::1", "a:b:c", "a:99999",
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_strange_host_opens_nothing_and_breaks_nothing(lectr: Lectr, host: str) -> None:
+def test_t05_a_strange_host_opens_nothing_and_breaks_nothing(lectr: Lectr, host: str) -> None:
     """Threat 5: what is asked for is decided by the path alone."""
     paths = ("/", "/api/requests", "/settings", "/nowhere", "/v1/files", "/v1/chat/completions", "/openai/x", "/chat/x")
     lines = [(f"GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").encode("latin-1") for path in paths]
