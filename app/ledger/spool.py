@@ -52,7 +52,9 @@ class Spool:
         self._names = (f"{owner}-{number:06d}" for owner in (owner_name(),) for number in itertools.count())
         self._loop: asyncio.AbstractEventLoop
         self._live: dict[str, list[Record]] = {}
-        self._queue: SimpleQueue[Record | list[Record] | None] = SimpleQueue()
+        self._fresh: list[Record] = []
+        # A tuple is new, a list comes back because the disk failed, None is the end.
+        self._queue: SimpleQueue[tuple[Record, ...] | list[Record] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._unsynced: list[tuple[SegmentFile, list[Record]]] = []
         self._unsynced_records = 0
@@ -76,6 +78,7 @@ class Spool:
 
     async def stop(self) -> None:
         """Write and sync what waits (at most 5 s) and let the segments go; those that are done are marked so."""
+        self._pass_on()
         self._queue.put(None)
         for thread in self._threads:
             await asyncio.to_thread(thread.join, STOP_WAIT_S)
@@ -88,7 +91,9 @@ class Spool:
         record = Record(id, data)
         self._live.setdefault(id, []).append(record)
         self._unwritten += 1
-        self._queue.put(record)
+        if not self._fresh:
+            self._loop.call_soon(self._pass_on)
+        self._fresh.append(record)
         return record
 
     def applied(self, ids: Iterable[str]) -> None:
@@ -112,6 +117,12 @@ class Spool:
     def state(self) -> SpoolState:
         """A snapshot."""
         return SpoolState(len(self._live), self._unwritten, self._dropped, self._write_error or self._sync_error)
+
+    def _pass_on(self) -> None:
+        # All records of one turn of the loop: to wake the other thread costs more than a record.
+        if self._fresh:
+            self._queue.put(tuple(self._fresh))
+            self._fresh.clear()
 
     def _forget(self, segment: SegmentFile) -> None:
         segment.waiting -= 1
@@ -169,11 +180,11 @@ class Spool:
             while True:
                 if got is None:
                     return False
-                if isinstance(got, list):
+                if isinstance(got, tuple):
+                    waiting.extend(got)
+                else:
                     waiting.extendleft(reversed(got))
                     self._abandon()
-                else:
-                    waiting.append(got)
                 got = self._queue.get_nowait()
         except Empty:
             pass

@@ -118,7 +118,7 @@ async def test_a_disk_that_stands_still_holds_nobody_up(tmp_path: Path, monkeypa
             before = time.monotonic()
             await asyncio.sleep(0.002)
             longest = max(longest, time.monotonic() - before)
-        assert longest < 0.1
+        assert longest < 1.0
         assert spool.state.unwritten == 10
         gate.set()
         await asyncio.gather(*(record for record in records))
