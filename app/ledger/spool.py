@@ -153,9 +153,8 @@ class Spool:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *values)  # type: ignore[arg-type]
 
-    # The writing thread.
-
     def _write_all(self) -> None:
+        """The writing thread."""
         waiting: deque[Record] = deque()
         probe_at = 0.0
         going = True
@@ -243,9 +242,8 @@ class Spool:
             return 0.0
         return time.monotonic() + self._probe_s
 
-    # The thread that syncs and clears.
-
     def _keep_house(self) -> None:
+        """The thread that syncs and clears."""
         clear_at, pause = 0.0, self._sync_s
         while not self._ended.wait(pause):
             pause = self._sync_s if self._sync() else self._probe_s
