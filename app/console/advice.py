@@ -25,7 +25,7 @@ DECISIONS = ("accept", "dismiss")
 MOST_REASON = 500
 MOST_CARDS = 30
 MOST_WITHOUT = 50
-WAIT_S = 0.2
+WAIT_S = 0.1
 """How long the page waits for advice that is not ready: it may take 300 ms in all."""
 UNTAGGED = "untagged"
 

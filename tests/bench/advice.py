@@ -150,7 +150,7 @@ class Console:
             command, cwd=ROOT, env=dict(lectr.environment), capture_output=True, text=True, timeout=60, check=True
         )
         self.page = Box(f"http://127.0.0.1:{lectr.port}", made.stdout).client
-        token = (Path(lectr.environment["LECTR_DATA_DIR"]) / "admin-token").read_text().split()[0]
+        token = lectr.environment["LECTR_ADMIN_TOKEN"]
         self.api = httpx.Client(base_url=self.page.base_url, headers={"authorization": f"Bearer {token}"}, timeout=600)
 
     def timed(self, path: str) -> tuple[float, str]:
