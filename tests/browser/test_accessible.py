@@ -9,7 +9,9 @@ from tests.console.stage import Stage
 
 pytestmark = pytest.mark.browser
 PAGES = (
-    *("/", "/requests?range=all", "/requests?q=zzzz", "/models", "/models/gpt-4o-mini", "/recommendations"),
+    *("/", "/requests?range=all", "/requests?q=zzzz", "/requests?range=all&provider=openai&sort=cost&dir=asc"),
+    *("/requests?since=2026-01-01&until=2026-01-02", "/models", "/models/gpt-4o-mini"),
+    *("/recommendations",),
     *("/detect", "/detect?model=openai/gpt-oss-120b", "/features?range=all", "/settings"),
 )
 

@@ -124,6 +124,17 @@ def test_the_live_list_shows_a_request_as_it_ends(sit: Sit, fresh: Stage) -> Non
     page.wait_for_timeout(1500)
     send()
     expect(page.locator("#rows a.row")).to_have_count(2)
+    # A tab that nobody sees asks for nothing, and catches up when it is seen again.
+    hide = """hidden => {
+        Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(hide, True)
+    send()
+    page.wait_for_timeout(2500)
+    expect(page.locator("#rows a.row")).to_have_count(2)
+    page.evaluate(hide, False)
+    expect(page.locator("#rows a.row")).to_have_count(3)
     page.goto("about:blank")  # the stream ends, so that the server may
 
 
@@ -257,7 +268,7 @@ def weight(page: Page) -> int:
     )
 
 
-def test_the_first_load_and_every_later_page_stay_light(sit: Sit) -> None:
+def test_the_first_load_and_every_later_page_stay_light(sit: Sit, stage: Stage) -> None:
     seat = sit()
     seat.page.goto(seat.url + "/sign-in")
     first = weight(seat.page)
@@ -266,7 +277,10 @@ def test_the_first_load_and_every_later_page_stay_light(sit: Sit) -> None:
     first += weight(seat.page)
     assert 30_000 < first < 60_000
     weights = {}
-    for path in ("/models", "/requests", "/recommendations", "/features", "/settings", "/detect", "/"):
+    for path in (
+        *("/models", "/models/gpt-4o-mini", "/requests", "/requests?range=all&sort=cost", "/?range=90d", "/features"),
+        *("/recommendations", "/settings", "/detect", "/detect?model=gpt-4o", f"/requests/{stage.entries[-1].id}", "/"),
+    ):
         seat.open(path)
         weights[path] = weight(seat.page)
     assert {path: size for path, size in weights.items() if not 0 < size < 15_000} == {}
