@@ -139,7 +139,8 @@ class AdviceReader:
             c.id >= floors[0], c.id < floors[-1], c.group_id.in_(group_ids), c.detail_id.in_(detail_ids)
         )
         wanted = frozenset(days)
-        for raw, packed, cost, *counts in self._connection.execute(rows).yield_per(ROWS_AT_ONCE):
+        for row in self._connection.execute(rows).yield_per(ROWS_AT_ONCE):
+            raw, packed, cost, *counts = tuple(row)
             day = first + bisect_right(floors, bytes(raw)) - 1
             if day in wanted:
                 yield day, size_of(self._thresholds, counts), unpack_usage(packed), int(cost)

@@ -253,7 +253,7 @@ def test_at_the_break_even_nothing_is_saved_and_beyond_it_money_is_lost(shipped:
     group = equal_requests(shipped, "claude-haiku-4-5", usage(400, 100), provider="anthropic")
     found = saving(group, model_of(shipped, "anthropic", "claude-haiku-5-5"), pricer(shipped), FIFTH)
     assert found.break_even == Decimal("17.2")
-    longer = 400 * 100_000 + int(100 * found.break_even * times) * 500_000
+    longer = 400 * 100_000 + int(1720 * times) * 500_000
     assert (found.current_picousd // 1000 > longer) is (times < 1)
     assert (found.current_picousd // 1000 < longer) is (times > 1)
 
