@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -63,6 +64,7 @@ class Caretaker:
         self._unconfirmed = unconfirmed
         self._unconfirmed_before = 0
         self._slow_until = 0.0
+        self._ended = threading.Event()
         self._copied: Essentials | None = None
         self._task: asyncio.Task[None] | None = None
         self._figures = CareFigures(database=database.shown)
@@ -89,6 +91,8 @@ class Caretaker:
 
     async def stop(self) -> None:
         """End; what was not done is done by the next process."""
+        # A thread that reads a large file would hold the end of the process for as long as that takes.
+        self._ended.set()
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -142,7 +146,7 @@ class Caretaker:
         if path is None or self._database.file_is_gone:
             return CHECK_EVERY_S
         began = time.monotonic()
-        found = await asyncio.to_thread(find_damage, path)
+        found = await asyncio.to_thread(find_damage, path, ended=self._ended)
         took = time.monotonic() - began
         if found is not None:
             self._database.suspect(found)

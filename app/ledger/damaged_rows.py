@@ -1,5 +1,6 @@
 """Reads the requests that a damaged SQLite file still gives, newest first, around what cannot be read."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ class DamagedRows:
     def __init__(self, path: Path) -> None:
         self.gaps = 0
         self._failures = 0
+        # Closing a connection that another thread reads from is a crash, not an error.
+        self._turn = threading.Lock()
+        self._closed = False
         self._engine = sa.create_engine(
             f"sqlite:///{path}",
             poolclass=sa.StaticPool,
@@ -44,8 +48,10 @@ class DamagedRows:
         )
 
     def close(self) -> None:
-        """Let the file go."""
-        self._engine.dispose()
+        """Let the file go; a chunk that is being read comes to its end first, and none after it."""
+        with self._turn:
+            self._closed = True
+            self._engine.dispose()
 
     def chunks(self, now_us: int) -> Iterator[list[LedgerEntry]]:
         """At most 500 rows at a time; each `next` may be called from another thread. Never raises for damage."""
@@ -85,7 +91,9 @@ class DamagedRows:
         order = requests.c.id.desc() if descending else requests.c.id
         rows: list[Any] = []
         try:
-            with self._engine.connect() as connection:
+            with self._turn, self._engine.connect() as connection:
+                if self._closed:
+                    return [], False
                 found = connection.execute(query.order_by(order).limit(ROWS_AT_ONCE))
                 while (row := found.fetchone()) is not None:
                     rows.append(row)

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import random
 import sqlite3
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from app.ledger import care as care_module
 from app.ledger.care import Caretaker
+from app.ledger.damage import _interrupting, find_damage
 from app.ledger.database import Database, open_database
 from app.ledger.essentials import copy_of, read_copy
 from app.ledger.insert import insert_many
@@ -146,3 +149,33 @@ async def test_care_goes_on_after_an_error(settings: Settings, monkeypatch: pyte
     monkeypatch.setattr(care_module, "set_aside_files", broken)
     async with cared(settings) as (_, care):
         await until(lambda: len(calls) > 3 and care.figures.checked_at_us is not None)
+
+
+async def test_the_end_waits_for_no_look_through_a_large_file(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking = threading.Event()
+
+    def endless(_path: Path, ended: threading.Event) -> None:
+        looking.set()
+        assert ended.wait(30)
+
+    monkeypatch.setattr(care_module, "find_damage", endless)
+    async with cared(settings) as (_, _care):
+        await until(looking.is_set)
+        began = time.monotonic()
+    assert time.monotonic() - began < 20
+
+
+async def test_a_look_is_broken_off_when_the_process_ends(settings: Settings) -> None:
+    async with cared(settings) as (database, _):
+        await fill(database)
+    ended = threading.Event()
+    ended.set()
+    path = settings.data_dir / "lectr.db"
+    spoil(path, page_of(path, "requests_by_group"))
+    assert find_damage(path) is not None
+    with contextlib.closing(sqlite3.connect(":memory:", check_same_thread=False)) as connection:
+        forever = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"), _interrupting(connection, 60, ended):
+            connection.execute(forever).fetchone()
