@@ -1,14 +1,21 @@
+import asyncio
 import time
 from collections import deque
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 from app.console import figures, overview
 from app.console.page import Page
 from app.counters import Counters
+from app.ledger.database import open_database
+from app.ledger.schema import NOT_BEGUN, UTC_CALENDAR
+from app.ledger.tables import calendars
+from app.settings import Settings
 from tests.console.html import parse
-from tests.console.stage import NOW_US, Stage, Visit
+from tests.console.stage import NOW_US, Stage, Visit, running
 from tests.console.traffic import DAY_US
+from tests.postgres import database_url
 
 
 def test_the_sums_are_those_of_the_ledger_and_say_what_is_missing(stage: Stage, admin: Visit) -> None:
@@ -106,3 +113,22 @@ def test_lectrs_own_part_is_of_the_requests_this_process_has_seen() -> None:
     view = overview._overhead(cast(Page, SimpleNamespace(services=services)))
     assert view is not None
     assert (view.p50_us, view.p95_us, view.p99_us, view.requests) == (51, 96, 100, 100)
+
+
+def test_while_the_days_of_a_new_zone_are_summed_pages_say_that_they_show_others(tmp_path: Path) -> None:
+    async def summed_not_yet() -> None:
+        database = await open_database(Settings(data_dir=tmp_path, database_url=database_url(tmp_path)))
+        other = calendars.update().where(calendars.c.id != UTC_CALENDAR).values(built_from_day=NOT_BEGUN)
+        await database.write(lambda connection: connection.execute(other))
+        await database.close()
+
+    with running(tmp_path, requests=60) as stage:
+        visit = stage.visit()
+        assert visit.submit("/settings/zone", {"zone": "Asia/Tokyo"}).status_code == 303
+        for path in ("/", "/requests", "/features"):
+            assert "being summed anew" not in visit.get(path).text
+        asyncio.run(summed_not_yet())
+        for path in ("/", "/requests", "/features"):
+            page = parse(visit.get(path).text)
+            assert "The days are being summed anew for Asia/Tokyo." in page.one("main").text, path
+            assert "Times in Asia/Tokyo" in page.text
