@@ -23,7 +23,6 @@ _TOP = 6
 _SERIES = 8
 _RETIRES_WITHIN_DAYS = 90
 _STALE_PRICES_DAYS = 45
-_PARKED = "rows could not be written to the ledger and are parked: see the log, and `lectr doctor`"
 
 
 class Sum(msgspec.Struct, frozen=True):
@@ -78,7 +77,6 @@ class OverviewView(msgspec.Struct, frozen=True, kw_only=True):
     retiring: list[Retiring]
     prices_age_days: int
     stale_prices: bool
-    troubles: list[str]
     rebuilding: bool
     """True while the days of a new reporting zone are being summed: these are UTC's."""
 
@@ -113,7 +111,6 @@ async def show_overview(page: NamedDependency[Page]) -> Response[bytes]:
         retiring=_retiring(catalog, by_model.rows, day),
         prices_age_days=(day - catalog.listed_on).days,
         stale_prices=(day - catalog.listed_on).days > _STALE_PRICES_DAYS,
-        troubles=_troubles(page),
         rebuilding=by_day.zone != page.zone,
     )
     block = "advised" if page.parameters("part") == {"part": "advised"} else "results"
@@ -172,16 +169,3 @@ def _overhead(page: Page) -> Overhead | None:
     counters = page.services.counters
     quantiles = counters.overhead_quantiles_us()
     return Overhead(*quantiles, requests=len(counters.overheads_us)) if quantiles else None
-
-
-def _troubles(page: Page) -> list[str]:
-    """What makes today's figures less than whole; empty where all is well."""
-    counters = page.services.ledger.counters
-    troubles = []
-    if counters.lost:
-        troubles.append(f"{counters.lost:,} rows of the ledger were lost since this process started: see the log.")
-    if counters.parked:
-        troubles.append(f"{counters.parked:,} {_PARKED}.")
-    if counters.oldest_waiting_s > 1:
-        troubles.append(f"The ledger is {counters.oldest_waiting_s:.0f} s behind: {counters.waiting:,} rows wait.")
-    return troubles

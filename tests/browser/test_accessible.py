@@ -12,7 +12,7 @@ PAGES = (
     *("/", "/requests?range=all", "/requests?q=zzzz", "/requests?range=all&provider=openai&sort=cost&dir=asc"),
     *("/requests?since=2026-01-01&until=2026-01-02", "/models", "/models/gpt-4o-mini"),
     *("/recommendations",),
-    *("/detect", "/detect?model=openai/gpt-oss-120b", "/features?range=all", "/settings"),
+    *("/detect", "/detect?model=openai/gpt-oss-120b", "/features?range=all", "/settings", "/settings/self-check"),
 )
 
 

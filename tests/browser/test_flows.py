@@ -279,7 +279,15 @@ def test_the_first_load_and_every_later_page_stay_light(sit: Sit, stage: Stage) 
     weights = {}
     for path in (
         *("/models", "/models/gpt-4o-mini", "/requests", "/requests?range=all&sort=cost", "/?range=90d", "/features"),
-        *("/recommendations", "/settings", "/detect", "/detect?model=gpt-4o", f"/requests/{stage.entries[-1].id}", "/"),
+        *(
+            "/recommendations",
+            "/settings",
+            "/detect",
+            "/detect?model=gpt-4o",
+            f"/requests/{stage.entries[-1].id}",
+            "/settings/self-check",
+            "/",
+        ),
     ):
         seat.open(path)
         weights[path] = weight(seat.page)
