@@ -50,8 +50,12 @@ run: setup ## start Lectr on http://127.0.0.1:8000 (HOST, PORT and the other set
 demo: setup ## start a Lectr that is filled with invented traffic, in ./data-demo
 	@exec $(BIN)/lectr demo
 
+SPOOL_TESTS := $(addprefix tests/ledger/test_spool,.py _files.py _format.py)
+
 .PHONY: test
 test: lint ## run every check: linters, types, registry, vendored files, tests
+	@echo "== every branch of the spool"; $(BIN)/pytest -q $(SPOOL_TESTS) --cov-branch --cov-fail-under=100 \
+	  $(addprefix --cov=app.ledger.,spool spool_files spool_format spool_record)
 	@echo "== pytest"; $(BIN)/pytest $(PYTEST_ARGS)
 
 .PHONY: test-postgres
