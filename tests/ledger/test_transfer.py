@@ -1,5 +1,6 @@
 """A ledger moves between SQLite and PostgreSQL, either way, whole or not at all."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -8,20 +9,25 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app.domain import LedgerEntry
 from app.errors import LedgerError
 from app.ledger.advice_decisions import Decision, add_decision
 from app.ledger.advice_tables import METADATA
 from app.ledger.database import Database, open_database
 from app.ledger.filters import RequestFilter
 from app.ledger.insert import insert_many
+from app.ledger.journal import Journal
 from app.ledger.keys import KeyStore
 from app.ledger.reports import usage_by
 from app.ledger.request_lists import count_requests
 from app.ledger.sessions import SessionStore
+from app.ledger.started import Started
 from app.ledger.tables import changes, requests, rollup
 from app.ledger.team import TeamStore
 from app.ledger.transfer import copy_ledger
 from app.ledger.users import UserStore
+from app.ledger.verify import verify_rollup
+from app.ledger.writer import LedgerWriter
 from app.settings import Settings
 from tests.ledger.builders import T0, entry, realistic
 from tests.postgres import fresh_url
@@ -130,6 +136,29 @@ async def test_a_copy_that_breaks_off_leaves_nothing(opened: Open, kind: str) ->
     assert await KeyStore(target).list() == []
     await copy_ledger(source, target)
     assert await count_requests(target, RequestFilter()) == 1205
+
+
+async def test_rows_recorded_after_the_copy_come_from_the_spool(opened: Open, tmp_path: Path) -> None:
+    async def write(database: Database, first: int, rows: int, replayed: int) -> None:
+        def nothing(_started: Started) -> LedgerEntry:
+            raise AssertionError("nothing was interrupted")
+
+        writer = LedgerWriter(database, journal=Journal(tmp_path / "spool", database, nothing, tend_s=0.05))
+        writer.start()
+        for number in range(first, first + rows):
+            await writer.hand_over(entry(T0 + number * 1000))
+        async with asyncio.timeout(30):
+            while writer.counters.written < rows or writer.counters.replayed < replayed:
+                await asyncio.sleep(0.02)
+        await writer.stop()
+
+    source, target = await opened("sqlite"), await opened("postgresql")
+    await write(source, 0, 30, 0)
+    await copy_ledger(source, target)
+    await write(source, 30, 20, 0)
+    await write(target, 50, 10, 50)
+    assert await count_requests(target, RequestFilter()) == 60
+    assert await verify_rollup(target) == []
 
 
 async def test_sums_that_were_wrong_before_are_not_taken_for_equal(opened: Open) -> None:
