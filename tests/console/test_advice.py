@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from tests import canaries
 from tests.console.html import parse
 from tests.console.stage import Stage, Visit, running
 
@@ -23,7 +24,9 @@ def test_it_shows_a_card_for_each_advice_with_its_change_and_why_not(admin: Visi
 
 
 def test_the_cards_have_the_figures_of_the_api(stage: Stage, admin: Visit) -> None:
-    answer = admin.client.get("/api/recommendations?view=traffic", headers={"authorization": f"Bearer {'t' * 32}"})
+    answer = admin.client.get(
+        "/api/recommendations?view=traffic", headers={"authorization": f"Bearer {canaries.STAGE_ADMIN}"}
+    )
     advised = [card for card in json.loads(answer.text)["recommendations"] if card["advice"]]
     page = parse(admin.get("/recommendations").text)
     cards = page.one("section", aria_labelledby="traffic").all("article")

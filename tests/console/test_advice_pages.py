@@ -1,6 +1,5 @@
 """What-if, the requests behind a figure, and what the page says while there is nothing, or something is wrong."""
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +9,12 @@ from urllib.parse import quote
 import pytest
 
 from app.console import advice
+from app.errors import LedgerError
+from tests import canaries
 from tests.console.html import parse
 from tests.console.stage import Stage, Visit, running
 
-TOKEN = {"authorization": f"Bearer {'t' * 32}"}
+TOKEN = {"authorization": f"Bearer {canaries.STAGE_ADMIN}"}
 
 
 def api(visit: Visit, path: str = "", **query: str) -> Any:
@@ -136,13 +137,16 @@ def test_while_it_is_being_made_the_page_says_so_and_nothing_waits(own: Stage, m
     assert "would have cost" in text
 
 
-def test_an_error_is_an_error_and_never_an_empty_list(tmp_path: Path) -> None:
+def test_an_error_is_an_error_and_never_an_empty_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: object) -> None:
+        raise LedgerError("the ledger could not be read: disk I/O error")
+
+    monkeypatch.setattr("app.operations.advice.read_window", fails)
     with running(tmp_path) as stage:
-        with sqlite3.connect(next(tmp_path.rglob("lectr.db"))) as ledger:
-            ledger.execute("DROP TABLE advice_cells")
         visit = stage.visit("admin")
         section = parse(visit.get("/recommendations").text).one("section", aria_labelledby="traffic")
-        assert section.one("div", role="alert").text.strip().startswith("error The advice could not be made")
+        alert = section.one("div", role="alert").text
+        assert "The advice could not be made: the ledger could not be read: disk I/O error" in alert
         assert "No advice yet" not in section.text
         assert "$" not in section.text
         answer = visit.client.get("/api/recommendations?view=traffic", headers=TOKEN)

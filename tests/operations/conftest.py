@@ -14,6 +14,7 @@ from app.operations.advice import AdviceEngine
 from app.operations.advice_desk import AdviceDesk
 from app.settings import Settings
 from tests.operations.team import NOW_US
+from tests.postgres import database_url
 
 Desk = Callable[[Sequence[LedgerEntry]], Awaitable[AdviceDesk]]
 
@@ -35,7 +36,8 @@ def shipped() -> Catalog:
 
 @pytest.fixture
 async def database(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Database]:
-    opened = await open_database(Settings(data_dir=tmp_path / "data"))
+    folder = tmp_path / "data"
+    opened = await open_database(Settings(data_dir=folder, database_url=database_url(folder)))
     yield opened
     await opened.close()
 
