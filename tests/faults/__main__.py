@@ -1,81 +1,70 @@
-"""The long form of the gate, with a table at the end: python -m tests.faults [CYCLES] [SECONDS]. Exit 1 if one is lost.
+"""Every fault in its long form, a line each, the controls too: python -m tests.faults [--database URL] [NAME ...].
 
-Read-only and full disks need root; elsewhere they are left out, and the table says so.
+Exit 1 if anything is lost, doubled, cut, or a control is not seen. Read-only and full disks need root and mount, the
+disk's own errors need strace; elsewhere they are left out, and a line says so.
 """
 
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
-from tests.faults.runs import (
-    Fault,
-    Run,
-    deleted,
-    full,
-    kill_cycles,
-    locked,
-    may_mount,
-    read_only,
-    replaced,
-    small_disk,
-    under_load,
-)
-
-DISK_MB = 64
+from tests.faults.runs import Run
+from tests.faults.steps import STEPS, Step
 
 
-def _line(name: str, run: Run, seconds: float) -> str:
-    verdict = run.verdict
-    ready = sorted(run.ready_s)
-    rate = f"{run.before:.0f} -> {run.during:.0f}/s, failures {run.failures}" if run.before else ""
-    return (
-        f"{name:12} complete {verdict.complete:6} forwarded {verdict.forwarded:6} rows {verdict.rows:6} "
-        f"broken {verdict.broken or 'none'} lost {run.health['ledger_lost']} "
-        f"unconfirmed {run.health['ledger_unconfirmed']} ready {ready[len(ready) // 2]:.2f}/{ready[-1]:.2f} s "
-        f"{rate} [{seconds:.0f} s] {verdict.outcomes}"
-    )
+def line(name: str, run: Run, seconds: float) -> str:
+    """What a run has shown."""
+    verdict, ready = run.verdict, sorted(run.ready_s)
+    parts = [
+        f"complete {verdict.complete}, forwarded {verdict.forwarded}, rows {verdict.rows}",
+        f"broken {', '.join(verdict.broken) or 'none'}",
+        f"failures {run.failures}",
+        f"lost {run.health['ledger_lost']}, unconfirmed {run.health['ledger_unconfirmed']}",
+        f"ready p50/p99 {ready[len(ready) // 2]:.2f}/{run.ready_p99_s:.2f} s",
+    ]
+    if run.before:
+        parts.append(f"rate {run.before:.0f} -> {run.during:.0f}/s ({run.during / run.before:.0%})")
+    parts += [f"{key} {value}" for key, value in run.notes.items()]
+    return f"{name:24} {'; '.join(parts)} [{seconds:.0f} s]"
 
 
-def _attempt(name: str, work: Path, fault: Fault, seconds: float) -> Run:
-    folder = work / name
-    if fault is not full:
-        return under_load(folder, fault, seconds=seconds)
-    # The provider keeps its log elsewhere: only Lectr runs out of room.
-    with small_disk(folder / "data", DISK_MB):
-        return under_load(folder, fault, seconds=seconds)
+def attempt(step: Step, work: Path) -> bool:
+    """Run one step and print its line; True if all is as it must be."""
+    if step.needs is not None and not step.needs():
+        print(f"{step.name:24} left out: {step.needs.__doc__}", flush=True)
+        return True
+    began = time.monotonic()
+    try:
+        run = step.run(work / step.name)
+    except Exception:
+        seen = step.must_break is not None and step.must_break == "start"
+        said = traceback.format_exc().splitlines()[-1][:300]
+        print(f"{step.name:24} {'red as it must be' if seen else 'FAILED'}: {said}", flush=True)
+        return seen
+    wrong = step.wrong(run)
+    if step.must_break is not None:
+        good = bool(wrong)
+        print(f"{step.name:24} {'red as it must be' if good else 'NOT SEEN'}: {'; '.join(wrong)[:300]}", flush=True)
+        return good
+    print(line(step.name, run, time.monotonic() - began), flush=True)
+    for sentence in wrong:
+        print(f"{'':24} WRONG: {sentence}", flush=True)
+    return not wrong
 
 
-def main(cycles: int, seconds: float) -> int:
-    """Run everything; 1 if an invariant broke or a request failed."""
-    faults: dict[str, Fault] = {"locked": locked, "deleted": deleted, "replaced": replaced}
-    if may_mount():
-        faults |= {"read-only": read_only, "full": full}
-    else:
-        print("read-only, full: left out, they need root and mount")
-    bad = False
-    with tempfile.TemporaryDirectory(prefix="lectr-faults-") as name:
-        work = Path(name)
-        began = time.monotonic()
-        run = kill_cycles(work / "kill", cycles)
-        bad = bool(run.verdict.broken)
-        print(_line(f"kill -9 x{cycles}", run, time.monotonic() - began), flush=True)
-        for title, fault in faults.items():
-            began = time.monotonic()
-            try:
-                run = _attempt(title, work, fault, seconds)
-            except Exception as error:
-                bad = True
-                print(f"{title:12} FAILED {type(error).__name__}: {str(error)[:1500]}", flush=True)
-                continue
-            bad = bad or bool(run.verdict.broken or run.failures)
-            print(_line(title, run, time.monotonic() - began), flush=True)
-        for control, invariant in (("no-spool", "I3"), ("no-conflict", "I6")):
-            red = kill_cycles(work / control, 3, control=control).verdict.broken
-            bad = bad or invariant not in red
-            print(f"control {control}: broken {red} (must name {invariant})", flush=True)
-    return int(bad)
+def main(names: list[str]) -> int:
+    """Run the named steps, or all."""
+    database = names.pop(names.index("--database") + 1) if "--database" in names else ""
+    names = [name for name in names if name != "--database"]
+    steps = [step for step in STEPS(database) if not names or any(step.name.startswith(name) for name in names)]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="lectr-faults-") as folder:
+        bad = [step.name for step in steps if not attempt(step, Path(folder))]
+    print(f"{len(steps)} steps in {(time.monotonic() - began) / 60:.1f} minutes; bad: {', '.join(bad) or 'none'}")
+    return int(bool(bad))
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 60, float(sys.argv[2]) if len(sys.argv) > 2 else 12.0))
+    sys.exit(main(sys.argv[1:]))

@@ -29,6 +29,11 @@ class Seen(msgspec.Struct):
     seconds: float = 0.0
 
     @property
+    def failed(self) -> bool:
+        """True if it did not leave and got no whole answer of 200."""
+        return not self.left and not (self.complete and self.status == 200)
+
+    @property
     def as_sent(self) -> bool:
         """True if the bytes are the provider's, up to the cut."""
         if self.status != 200 or (self.streams and not self.asks_usage):
@@ -82,24 +87,30 @@ class Crowd:
         body: dict[str, object] = {"model": MODEL, "messages": [{"role": "user", "content": nonce}]}
         if seen.streams:
             body |= {"stream": True} | ({"stream_options": {"include_usage": True}} if seen.asks_usage else {})
-        content = json.dumps(body).encode()
         began = time.monotonic()
-        writer.write(
-            b"POST /v1/chat/completions HTTP/1.1\r\nhost: lectr\r\ncontent-type: application/json\r\n"
-            b"x-lectr-key: %s\r\nauthorization: Bearer sk-test\r\nx-lectr-feature: %s\r\ncontent-length: %d\r\n\r\n%s"
-            % (self._key.encode(), nonce.encode(), len(content), content)
-        )
+        writer.write(request_bytes(self._key, nonce, body))
         if draw() < self._leaves:
             await asyncio.sleep(draw() * 0.08)
             seen.left = True
             writer.transport.abort()
             raise ConnectionAbortedError
         await writer.drain()
-        await _read(reader, seen)
+        await read_answer(reader, seen)
         seen.seconds = time.monotonic() - began
 
 
-async def _read(reader: asyncio.StreamReader, seen: Seen) -> None:
+def request_bytes(key: str, nonce: str, body: object) -> bytes:
+    """A request as it stands on the wire; the nonce is its feature too."""
+    content = json.dumps(body).encode()
+    return (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: lectr\r\ncontent-type: application/json\r\n"
+        b"x-lectr-key: %s\r\nauthorization: Bearer sk-test\r\nx-lectr-feature: %s\r\ncontent-length: %d\r\n\r\n%s"
+        % (key.encode(), nonce.encode(), len(content), content)
+    )
+
+
+async def read_answer(reader: asyncio.StreamReader, seen: Seen) -> None:
+    """Read one answer to its end into `seen`."""
     head = await reader.readuntil(b"\r\n\r\n")
     seen.status = int(head[9:12])
     length = re.search(rb"content-length: *([0-9]+)", head, re.IGNORECASE)

@@ -6,7 +6,6 @@ It reads the database with plain SQL and knows nothing of the gateway but its ta
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -49,6 +48,19 @@ class Verdict(msgspec.Struct):
     sums_wrong: list[str] = []
     wrong_bytes: int = 0
     integrity: str = "ok"
+
+    def add(self, other: "Verdict") -> None:
+        """Count what another run has shown too."""
+        for name in self.__struct_fields__:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(mine, int):
+                setattr(self, name, mine + theirs)
+            elif isinstance(mine, dict):
+                setattr(self, name, dict(Counter(mine) + Counter(theirs)))
+            elif isinstance(mine, list):
+                mine.extend(theirs)
+            elif theirs != "ok":
+                setattr(self, name, theirs)
 
     @property
     def broken(self) -> list[str]:
@@ -93,11 +105,11 @@ def _rows_and_integrity(connection: sa.Connection) -> tuple[dict[str, list[Row]]
     return rows, integrity
 
 
-def judge(witnessed: Iterable[Seen], upstream_log: Path, settings: Settings) -> Verdict:
-    """Compare the three witnesses; Lectr has ended or is idle."""
+def judge(witnessed: Iterable[Seen], arrived: Iterable[str], settings: Settings) -> Verdict:
+    """Compare the three witnesses; `arrived` are the nonces the provider has logged. Lectr has ended or is idle."""
     seen = {one.nonce: one for one in witnessed}
     complete = {one.nonce for one in seen.values() if one.complete and one.status == 200}
-    forwarded = Counter(upstream_log.read_text().split())
+    forwarded = Counter(arrived)
     books = asyncio.run(_read(settings))
     rows = books.rows
     ended_well = {nonce: row for nonce, found in rows.items() for row in found if row.outcome == "ok"}

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,9 @@ class Provider:
 
     def __init__(self, folder: Path) -> None:
         self.log = folder / "upstream.log"
+        self.closed = folder / "upstream.closed"
         port_file = folder / "upstream.port"
-        arguments = [sys.executable, "-m", "tests.faults.upstream", str(self.log), str(port_file)]
+        arguments = [sys.executable, "-m", "tests.faults.upstream", str(self.log), str(port_file), str(self.closed)]
         self._process = subprocess.Popen(arguments, cwd=ROOT)
         deadline = time.monotonic() + READY_WITHIN_S
         while not (port_file.exists() and port_file.read_text()):
@@ -41,6 +44,15 @@ class Provider:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         self.port = int(port_file.read_text())
+
+    def arrived(self) -> list[str]:
+        """The nonces of all requests that came, in their order."""
+        return self.log.read_text().split()
+
+    def closings(self) -> dict[str, int]:
+        """When callers hung up, by nonce: nanoseconds of the machine's monotonic clock."""
+        lines = self.closed.read_text().splitlines() if self.closed.exists() else []
+        return {nonce: int(at_ns) for nonce, at_ns in map(str.split, lines)}
 
     def end(self) -> None:
         """End the process."""
@@ -62,8 +74,21 @@ class Gateway:
         port: int | None = None,
         *,
         database: str = "",
+        environ: Mapping[str, str] | None = None,
+        words: Sequence[str] = (),
+        before: Sequence[str] = (),
+        files: int | None = None,
+        log: int | None = None,
     ) -> None:
+        """`words` come behind `serve`, the program `before` in front of it; `files` is its limit of descriptors.
+
+        `log` is a descriptor for standard error instead of a file.
+        """
         self.database = database
+        self._words = words
+        self._before = before
+        self._files = files
+        self._stderr = log
         self.data_dir = folder / "data"
         self.port = port or free_port()
         self.ready_s: list[float] = []
@@ -76,7 +101,13 @@ class Gateway:
             "LECTR_ALLOW_PRIVATE_UPSTREAMS": "1",
             "PORT": str(self.port),
             **({"DATABASE_URL": database} if database else {}),
+            **(environ or {}),
         }
+
+    def share(self, data_dir: Path) -> None:
+        """Use another gateway's data folder."""
+        self.data_dir = data_dir
+        self._environ["LECTR_DATA_DIR"] = str(data_dir)
 
     @property
     def settings(self) -> Settings:
@@ -107,7 +138,12 @@ class Gateway:
         began = time.monotonic()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *program, "serve"], cwd=ROOT, env=self._environ, stdout=log, stderr=log
+                [*self._before, sys.executable, *program, "serve", *self._words],
+                cwd=ROOT,
+                env=self._environ,
+                stdout=log,
+                stderr=log if self._stderr is None else self._stderr,
+                preexec_fn=self._limit,
             )
         while time.monotonic() < began + READY_WITHIN_S:
             assert self._process.poll() is None, self._log.read_text()[-3000:]
@@ -119,6 +155,10 @@ class Gateway:
             self.ready_s.append(time.monotonic() - began)
             return self.ready_s[-1]
         raise TimeoutError(self._log.read_text()[-3000:])
+
+    def _limit(self) -> None:
+        if self._files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self._files, self._files))
 
     def health(self) -> dict[str, Any]:
         """The document of /health."""
@@ -146,9 +186,22 @@ class Gateway:
 
     def terminate(self) -> int:
         """SIGTERM; returns the exit code."""
+        self.ask_to_end()
+        return self.wait()
+
+    def ask_to_end(self) -> None:
+        """SIGTERM."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(40)
+
+    def wait(self, within_s: float = 40.0) -> int:
+        """The exit code, once it has ended."""
+        assert self._process is not None
+        return self._process.wait(within_s)
+
+    def said(self) -> str:
+        """What it has written to its log."""
+        return self._log.read_text(errors="replace")
 
     def end(self) -> None:
         """End it whatever it does."""

@@ -2,23 +2,20 @@
 
 import asyncio
 import contextlib
-import os
 import random
 import shutil
-import sqlite3
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from tests.faults.clients import Crowd
+from tests.faults.database_faults import Fault, file_of, spoil
 from tests.faults.oracle import Verdict, judge
 from tests.faults.processes import Gateway, Provider
 
-Fault = Callable[[Gateway, float], AbstractContextManager[None]]
+READY_P99_S = 1.5
 
 
 class Run(msgspec.Struct):
@@ -26,18 +23,25 @@ class Run(msgspec.Struct):
 
     verdict: Verdict
     ready_s: list[float]
-    health: dict[str, object]
+    health: Mapping[str, Any]
     before: float = 0.0
     during: float = 0.0
     failures: int = 0
+    notes: dict[str, Any] = {}
+
+    @property
+    def ready_p99_s(self) -> float:
+        """The time in which 99 of 100 starts were ready."""
+        ordered = sorted(self.ready_s)
+        return ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
 
 
 @contextlib.contextmanager
-def box(folder: Path, control: str | None = None, *, database: str = "") -> Iterator[tuple[Provider, Gateway]]:
-    """A provider and a gateway that is not started yet; both are ended at last."""
+def box(folder: Path, control: str | None = None, **options: Any) -> Iterator[tuple[Provider, Gateway]]:
+    """A provider and a gateway (see its options) that is not started yet; both are ended at last."""
     folder.mkdir(parents=True, exist_ok=True)
     provider = Provider(folder)
-    gateway = Gateway(folder, provider.port, control, database=database)
+    gateway = Gateway(folder, provider.port, control, **options)
     try:
         yield provider, gateway
     finally:
@@ -63,14 +67,20 @@ def kill_cycles(folder: Path, cycles: int, *, control: str | None = None, seed: 
         gateway.start()
         health = gateway.settle()
         assert gateway.terminate() == 0
-        return Run(judge(crowd.seen, provider.log, gateway.settings), gateway.ready_s, health)
+        return Run(judge(crowd.seen, provider.arrived(), gateway.settings), gateway.ready_s, health)
 
 
 def under_load(
-    folder: Path, fault: Fault, *, seconds: float = 4.0, control: str | None = None, database: str = ""
+    folder: Path,
+    fault: Fault,
+    *,
+    seconds: float = 4.0,
+    control: str | None = None,
+    database: str = "",
+    before: Sequence[str] = (),
 ) -> Run:
     """Load for `seconds` without, with and after a fault of the database; 0.02 of the clients hang up."""
-    with box(folder, control, database=database) as (provider, gateway):
+    with box(folder, control, database=database, before=before) as (provider, gateway):
         key = gateway.make_key()
         gateway.start()
         crowd = Crowd(gateway.port, key, leaves=0.02)
@@ -93,88 +103,37 @@ def under_load(
         asyncio.run(run())
         health = gateway.settle()
         assert gateway.terminate() == 0
-        failures = sum(not one.left and not (one.complete and one.status == 200) for one in crowd.seen)
-        before, during = (counts[1] - counts[0]) / seconds, (counts[2] - counts[1]) / seconds
-        verdict = judge(crowd.seen, provider.log, gateway.settings)
-        return Run(verdict, gateway.ready_s, health, before, during, failures)
+        failures = sum(one.failed for one in crowd.seen)
+        rates = (counts[1] - counts[0]) / seconds, (counts[2] - counts[1]) / seconds
+        verdict = judge(crowd.seen, provider.arrived(), gateway.settings)
+        return Run(verdict, gateway.ready_s, health, *rates, failures)
 
 
-def _file(gateway: Gateway) -> Path:
-    return gateway.data_dir / "lectr.db"
-
-
-@contextlib.contextmanager
-def locked(gateway: Gateway, _seconds: float) -> Iterator[None]:
-    """Another process holds the database."""
-    other = sqlite3.connect(_file(gateway), isolation_level=None, timeout=30)
-    other.execute("BEGIN EXCLUSIVE")
-    try:
-        yield
-    finally:
-        other.execute("ROLLBACK")
-        other.close()
-
-
-@contextlib.contextmanager
-def deleted(gateway: Gateway, _seconds: float) -> Iterator[None]:
-    """The database's files are gone."""
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{_file(gateway)}{suffix}").unlink(missing_ok=True)
-    yield
-
-
-@contextlib.contextmanager
-def replaced(gateway: Gateway, _seconds: float) -> Iterator[None]:
-    """An older copy stands where the database was."""
-    copy = gateway.data_dir / "copy.db"
-    with (
-        contextlib.closing(sqlite3.connect(_file(gateway))) as source,
-        contextlib.closing(sqlite3.connect(copy)) as target,
-    ):
-        source.backup(target)
-    time.sleep(0.5)
-    for suffix in ("-wal", "-shm"):
-        Path(f"{_file(gateway)}{suffix}").unlink(missing_ok=True)
-    copy.replace(_file(gateway))
-    yield
-
-
-@contextlib.contextmanager
-def read_only(gateway: Gateway, _seconds: float) -> Iterator[None]:
-    """Nobody may write the database's files. Needs the right to use chattr."""
-    files = [path for suffix in ("", "-wal") if (path := Path(f"{_file(gateway)}{suffix}")).exists()]
-    subprocess.run(["chattr", "+i", *files], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["chattr", "-i", *files], check=True)
-
-
-@contextlib.contextmanager
-def full(gateway: Gateway, _seconds: float) -> Iterator[None]:
-    """The disk of database and spool has no room left. Needs a data folder on a disk of its own (see small_disk)."""
-    ballast = gateway.data_dir / "ballast"
-    with ballast.open("wb") as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(64 * 1024))
-            file.flush()
-    try:
-        yield
-    finally:
-        ballast.unlink()
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
-    """A disk of its own at `folder`. Raises CalledProcessError where mounting is not allowed."""
-    folder.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
-def may_mount() -> bool:
-    """True where this user may mount disks and set the flags of files."""
-    return os.geteuid() == 0 and all(map(shutil.which, ("mount", "umount", "chattr")))
+def damaged_starts(folder: Path, seeds: range, *, control: str | None = None) -> Run:
+    """4 KB of garbage in a database at rest, once for each seed, then a start: nobody gets 401, no row is missing."""
+    with box(folder, control) as (provider, gateway):
+        key = gateway.make_key()
+        gateway.start()
+        first = Crowd(gateway.port, key)
+        asyncio.run(first.call_for(2))
+        gateway.settle()
+        assert gateway.terminate() == 0
+        pristine = shutil.copytree(gateway.data_dir, folder / "pristine")
+        total, replaced, failures = Verdict(), 0, 0
+        logged = provider.arrived()
+        health: Mapping[str, Any] = {}
+        for seed in seeds:
+            shutil.rmtree(gateway.data_dir)
+            shutil.copytree(pristine, gateway.data_dir)
+            spoil(file_of(gateway), random.Random(seed))
+            before = len(provider.arrived())
+            gateway.start()
+            crowd = Crowd(gateway.port, key, clients=8, seed=seed)
+            asyncio.run(crowd.call_for(0.3))
+            health = gateway.settle()
+            assert gateway.terminate() == 0
+            replaced += "set_aside" in health["troubles"]
+            failures += sum(one.failed for one in crowd.seen)
+            seen = [*first.seen, *crowd.seen]
+            total.add(judge(seen, [*logged, *provider.arrived()[before:]], gateway.settings))
+        return Run(total, gateway.ready_s, health, failures=failures, notes={"replaced": replaced})

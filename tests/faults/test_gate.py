@@ -1,41 +1,85 @@
-"""The quick gate: no row is lost or doubled by kill -9 or a database that fails, and the harness can tell.
-
-`make faults` runs the long form of the same.
+"""The quick gate: no row is lost or doubled by kill -9, failing databases, leaving clients or ends, and the harness
+can tell. `make faults` runs the long forms.
 """
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.faults.runs import Run, deleted, kill_cycles, locked, under_load
+from tests.faults.client_runs import hang_ups, shutdown
+from tests.faults.database_faults import corrupted, deleted, locked
+from tests.faults.disk_runs import disk_errors
+from tests.faults.process_runs import blocked_log, jumping_clock, two_processes
+from tests.faults.runs import READY_P99_S, Run, damaged_starts, kill_cycles, under_load
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+
+BUSY = 4
+"""How much slower than its bar a machine may be that does other things beside."""
 
 
 def assert_nothing_lost(run: Run) -> None:
     assert run.verdict.broken == [], run.verdict
-    assert run.verdict.complete > 100
     assert run.health["ledger_lost"] == 0
     assert run.health["ledger_parked"] == 0
+    assert run.failures == 0, run
 
 
 def test_kill_9_loses_and_doubles_nothing(tmp_path: Path) -> None:
     run = kill_cycles(tmp_path, cycles=10)
     assert_nothing_lost(run)
+    assert run.verdict.complete > 100
     assert run.verdict.outcomes["interrupted"] > 0
+    assert run.ready_p99_s < READY_P99_S * BUSY
 
 
 def test_a_locked_database_stops_no_traffic(tmp_path: Path) -> None:
-    run = under_load(tmp_path, locked)
+    run = under_load(tmp_path, locked, seconds=2)
     assert_nothing_lost(run)
-    assert run.failures == 0
     assert run.during > run.before / 3
 
 
 def test_a_deleted_database_comes_back_from_the_spool(tmp_path: Path) -> None:
-    run = under_load(tmp_path, deleted, seconds=3)
+    assert_nothing_lost(under_load(tmp_path, deleted, seconds=2))
+
+
+def test_a_database_damaged_under_load_is_replaced_and_comes_back(tmp_path: Path) -> None:
+    run = under_load(tmp_path, corrupted, seconds=2, control="hurried")
     assert_nothing_lost(run)
-    assert run.failures == 0
+    assert "set_aside" in run.health["troubles"]
+
+
+def test_a_database_damaged_at_rest_costs_no_key_and_no_row(tmp_path: Path) -> None:
+    run = damaged_starts(tmp_path, range(3))
+    assert_nothing_lost(run)
+    assert run.notes["replaced"] > 0
+
+
+def test_two_processes_on_one_file_lose_and_double_nothing(tmp_path: Path) -> None:
+    assert_nothing_lost(two_processes(tmp_path, seconds=4))
+
+
+def test_the_provider_hears_soon_of_a_client_that_hangs_up(tmp_path: Path) -> None:
+    run = hang_ups(tmp_path, 200)
+    assert_nothing_lost(run)
+    assert run.notes["closed_p99_ms"] < 250 * BUSY
+
+
+def test_a_shutdown_cuts_no_stream_that_ends_in_time(tmp_path: Path) -> None:
+    run = shutdown(tmp_path, live=30, stalled=30, drain_s=5.0)
+    assert_nothing_lost(run)
+    assert run.notes["exit"] == 0
+
+
+def test_a_clock_that_jumps_and_a_log_that_nobody_reads_change_nothing(tmp_path: Path) -> None:
+    assert_nothing_lost(jumping_clock(tmp_path / "clock", seconds=2))
+    assert_nothing_lost(blocked_log(tmp_path / "log", seconds=2))
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_a_disk_that_answers_with_errors_costs_no_row(tmp_path: Path) -> None:
+    assert_nothing_lost(disk_errors(tmp_path, seconds=2))
 
 
 def test_without_the_spool_the_harness_finds_requests_without_a_row(tmp_path: Path) -> None:
@@ -44,3 +88,11 @@ def test_without_the_spool_the_harness_finds_requests_without_a_row(tmp_path: Pa
 
 def test_without_the_conflict_rule_the_harness_finds_requests_counted_twice(tmp_path: Path) -> None:
     assert "I6" in kill_cycles(tmp_path, cycles=2, control="no-conflict").verdict.broken
+
+
+def test_a_gateway_that_gives_up_at_errors_is_found_out(tmp_path: Path) -> None:
+    assert "I1" in under_load(tmp_path, locked, seconds=1, control="gives-up").verdict.broken
+
+
+def test_a_gateway_that_does_not_drain_is_found_out(tmp_path: Path) -> None:
+    assert shutdown(tmp_path, live=20, stalled=3, drain_s=4.0, control="no-drain").notes["cut"] > 0

@@ -1,0 +1,135 @@
+"""The steps of `make faults`: which runs, for how long, and what each must show."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.faults.client_runs import hang_ups, shutdown
+from tests.faults.database_faults import (
+    Fault,
+    corrupted,
+    deleted,
+    full,
+    locked,
+    may_mount,
+    read_only,
+    replaced,
+    small_disk,
+)
+from tests.faults.disk_runs import disk_errors
+from tests.faults.process_runs import blocked_log, few_files, jumping_clock, replay, two_processes, worker_killed
+from tests.faults.runs import READY_P99_S, Run, damaged_starts, kill_cycles, under_load
+
+RATE_KEPT = 0.95
+CLOSED_P99_MS = 250.0
+REPLAY_S = 5.0
+DISK_MB = 64
+
+
+class Step(msgspec.Struct, kw_only=True):
+    """One run. `most` are bounds of its notes; with `must_break` it is a control and has to be wrong somewhere."""
+
+    name: str
+    run: Callable[[Path], Run]
+    needs: Callable[[], bool] | None = None
+    most: Mapping[str, float] = {}
+    ready_p99_s: float | None = None
+    rate: float | None = None
+    loses: bool = False
+    must_break: str | None = None
+
+    def wrong(self, run: Run) -> list[str]:
+        """What is not as it must be, a sentence each."""
+        found = [f"{name} does not hold: {run.verdict}" for name in run.verdict.broken]
+        if run.failures:
+            found.append(f"{run.failures} failures")
+        if run.health["ledger_lost"] or run.health["ledger_parked"]:
+            found.append(f"lost or parked: {run.health}")
+        if run.verdict.complete == 0 and not run.notes.get("rows"):
+            found.append("nothing was answered")
+        if self.ready_p99_s is not None and run.ready_p99_s > self.ready_p99_s:
+            found.append(f"ready after {run.ready_p99_s:.2f} s, p99")
+        if self.rate is not None and run.during < run.before * self.rate:
+            found.append(f"the rate fell from {run.before:.0f} to {run.during:.0f}/s")
+        found += [f"{name} is {run.notes[name]}" for name, bound in self.most.items() if run.notes[name] > bound]
+        return found
+
+
+def has_strace() -> bool:
+    """it needs strace"""
+    return shutil.which("strace") is not None
+
+
+def is_root() -> bool:
+    """it needs root, mount and chattr"""
+    return may_mount()
+
+
+def _full(folder: Path, **options: Any) -> Run:
+    # The provider keeps its log elsewhere: only Lectr runs out of room.
+    with small_disk(folder / "data", DISK_MB):
+        return under_load(folder, full, **options)
+
+
+def _loaded(fault: Fault, seconds: float, control: str | None = None) -> Callable[[Path], Run]:
+    return partial(under_load, fault=fault, seconds=seconds, control=control)
+
+
+def _control(name: str, run: Callable[[Path], Run], broken: str = "", **more: Any) -> Step:
+    return Step(name=f"{name}, control", run=run, must_break=broken or "any", **more)
+
+
+def _on_files() -> list[Step]:
+    drains = [
+        Step(name=f"SIGTERM {number}", run=partial(shutdown, drain_s=25.0), most={"end_s": 28})
+        for number in range(1, 11)
+    ]
+    return [
+        Step(name="locked", run=_loaded(locked, 12), rate=RATE_KEPT),
+        Step(name="read-only", run=_loaded(read_only, 12), rate=RATE_KEPT, needs=is_root),
+        Step(name="full", run=partial(_full, seconds=8), rate=RATE_KEPT, needs=is_root),
+        Step(name="deleted", run=_loaded(deleted, 8), rate=RATE_KEPT),
+        Step(name="replaced", run=_loaded(replaced, 8), rate=RATE_KEPT),
+        Step(name="corrupted", run=_loaded(corrupted, 8, "hurried"), rate=RATE_KEPT),
+        Step(name="damaged at rest", run=partial(damaged_starts, seeds=range(100))),
+        Step(name="two processes", run=partial(two_processes, seconds=60)),
+        Step(name="replay", run=replay, most={"replay_s": REPLAY_S}),
+        Step(name="hang-ups", run=partial(hang_ups, count=1000), most={"closed_p99_ms": CLOSED_P99_MS}),
+        Step(name="worker killed", run=partial(worker_killed, kills=10)),
+        Step(name="few descriptors", run=few_files),
+        Step(name="jumping clock", run=jumping_clock),
+        Step(name="blocked log", run=blocked_log, most={"end_s": 28}),
+        Step(name="disk errors", run=disk_errors, needs=has_strace),
+        *drains,
+        _control("locked", _loaded(locked, 3, "gives-up")),
+        _control("deleted", _loaded(deleted, 3, "no-rebuild")),
+        _control("corrupted", _loaded(corrupted, 3, "hurried-no-mend")),
+        _control("damaged at rest", partial(damaged_starts, seeds=range(12), control="no-mend"), "start"),
+        _control("two processes", partial(two_processes, seconds=5, control="gives-up-at-once")),
+        _control("few descriptors", partial(few_files, control="no-cap"), "start"),
+        _control("hang-ups", partial(hang_ups, count=100, control="no-watch"), most={"closed_p99_ms": CLOSED_P99_MS}),
+        _control("worker killed", partial(worker_killed, kills=2, control="no-spool")),
+        _control("jumping clock", partial(jumping_clock, control="wall-clock")),
+        _control("blocked log", partial(blocked_log, control="talking-in-line", seconds=2), "start"),
+        _control("disk errors", partial(disk_errors, control="gives-up"), needs=has_strace),
+        _control("SIGTERM", partial(shutdown, live=30, stalled=10, drain_s=5.0, control="no-drain")),
+    ]
+
+
+def STEPS(database: str) -> list[Step]:  # noqa: N802 - a table, made for a database
+    """All steps; on a database server those that are not about files."""
+    cycles = 15 if database else 60
+    kills = Step(
+        name=f"kill -9 x{cycles}",
+        run=partial(kill_cycles, cycles=cycles, database=database),
+        ready_p99_s=READY_P99_S,
+    )
+    controls = [
+        _control(f"kill -9, {control}", partial(kill_cycles, cycles=3, control=control, database=database))
+        for control in ("no-spool", *(() if database else ("no-conflict",)))
+    ]
+    return [kills, *controls, *([] if database else _on_files())]
