@@ -110,7 +110,7 @@ SETTINGS: tuple[Setting, ...] = (
         "fast",
         "A row counts as safe when the kernel (fast) or the disk (full) has it.",
     ),
-    Setting("DATABASE_URL", "database_url", _text, "", "Database instead of the embedded SQLite file.", secret=True),
+    Setting("DATABASE_URL", "database_url", _text, "", "A PostgreSQL, or another file (`sqlite:////…`).", secret=True),
     Setting(
         "LECTR_ADMIN_TOKEN",
         "admin_token",

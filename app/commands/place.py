@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from app.errors import SettingsError
+from app.ledger.postgres_url import is_postgres_url
+from app.ledger.sqlite_files import path_of
 from app.settings import Settings
 
 _BACKLOG = 2048
@@ -69,13 +71,14 @@ def refuse_ephemeral_disk(
 
     Dokku sets DYNO too, and has mounts: a folder on a mounted volume is kept.
     """
-    if "DYNO" not in environ or settings.allow_ephemeral or settings.database_url:
+    if "DYNO" not in environ or settings.allow_ephemeral or is_postgres_url(settings.database_url):
         return
-    folder = settings.data_dir.resolve()
+    folder = path_of(settings).parent.resolve()
     if any(folder.is_relative_to(point) for point in _kept_mounts(mounts)):
         return
     raise SettingsError(
-        f"{folder} lies on a disk that this host throws away, and the ledger with it. Mount a volume and point "
+        f"{folder} lies on a disk that this host throws away, and the ledger with it. Keep it in PostgreSQL (Heroku: "
+        "`heroku addons:create heroku-postgresql:essential-0` sets DATABASE_URL), or mount a volume and point "
         "LECTR_DATA_DIR to it (Dokku: `dokku storage:mount APP /var/lib/dokku/data/storage/APP:/data` and "
         "`dokku config:set APP LECTR_DATA_DIR=/data`). LECTR_ALLOW_EPHEMERAL=1 starts all the same."
     )

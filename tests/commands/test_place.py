@@ -51,6 +51,13 @@ def test_a_table_that_cannot_be_read_keeps_nothing(tmp_path: Path) -> None:
         refuse_ephemeral_disk(SETTINGS, DYNO, tmp_path / "none")
 
 
+def test_a_file_that_database_url_names_is_looked_for_there(tmp_path: Path) -> None:
+    settings = Settings(data_dir=Path("/nowhere"), database_url="sqlite:////app/kept/lectr.db")
+    with pytest.raises(SettingsError, match="/app/kept lies on a disk"):
+        refuse_ephemeral_disk(settings, DYNO, mounts(tmp_path))
+    refuse_ephemeral_disk(settings, DYNO, mounts(tmp_path, "/dev/sdb /app/kept ext4"))
+
+
 @pytest.mark.parametrize(
     ("settings", "environ"),
     [
