@@ -69,6 +69,7 @@ class Exchange(Protocol):
 
     async def read(self) -> bytes:
         """The next bytes of the body, b"" at its clean end. Raises httpx.HTTPError."""
+        ...
 
     async def aclose(self) -> None:
         """Close the connection unless the body was read to its end."""
@@ -79,6 +80,7 @@ class Exchanges(Protocol):
 
     async def exchange(self, call: Call) -> Exchange:
         """Send and wait for status and headers. Raises httpx.HTTPError, httpx.InvalidURL, OSError."""
+        ...
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -67,9 +67,14 @@ def test_any_stream_in_any_pieces(written: list[str], done: bool, cuts: list[int
 @pytest.mark.parametrize("usage_added", [True, False])
 def test_a_usual_stream_is_read_at_once(usage_added: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     body = b"".join(event({**chat_chunk("word"), "usage": None}) for _ in range(60)) + event(usage_chunk(9, 60)) + DONE
-    alone = []
+    alone: list[bytes] = []
     one_by_one = ChatReader.read_event
-    monkeypatch.setattr(ChatReader, "read_event", lambda *given: (alone.append(1), one_by_one(*given)))
+
+    def noted(reader: ChatReader, data: bytes, name: bytes) -> None:
+        alone.append(data)
+        one_by_one(reader, data, name)
+
+    monkeypatch.setattr(ChatReader, "read_event", noted)
     reply, client, terminal = read(ChatReader, [body], usage_added=usage_added)
     assert (len(alone), terminal, reply["usage"]["completion_tokens"]) == (2, True, 60)
     assert (reply["output_characters"], reply["response_model"]) == (240, "made-up-1")
