@@ -1,10 +1,12 @@
-"""What every test may ask for, and the rule that CI skips no test for want of a tool."""
+"""What every test may ask for, the rule that CI skips no test for want of a tool, and the sweep for secrets."""
 
 import os
 import shutil
 from collections.abc import Callable, Generator
 
 import pytest
+
+from tests.canaries import shows, sweep
 
 TOOL_MARKERS = ("browser", "nginx", "postgres")
 REQUIRE_TOOLS = os.environ.get("LECTR_REQUIRE_TOOLS") == "1"
@@ -45,3 +47,26 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"LECTR_REQUIRE_TOOLS=1 forbids this skip: {reason}"
     return report
+
+
+_SHOWN: list[str] = []
+"""Tests whose output, or whose Lectr's log, had a piece of a canary in it."""
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    # A test that fails shows its own variables; what passes has said only what Lectr says.
+    if report.passed and any(shows(text.encode("utf-8", "replace")) for _, text in report.sections):
+        _SHOWN.append(f"{report.nodeid} ({report.when}) says a canary")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Sweep what all suites left on the disk: databases, spools, logs, copies. A hit fails the run."""
+    folder = getattr(getattr(session.config, "_tmp_path_factory", None), "_basetemp", None)
+    found = [*_SHOWN, *(f"{name} holds a canary" for name in (sweep(folder) if folder else ()))]
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if found and reporter is not None:
+        reporter.write_line("")
+        for told in found[:40]:
+            reporter.write_line(f"CANARY {told}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -8,6 +8,7 @@ import httpx
 
 from app.domain import Headers, InboundRequest, KeyIdentity, LedgerEntry, new_request_id
 from app.ledger.team import TeamValues
+from tests import canaries
 
 STARTED_AT_US = 1_790_000_000_000_000
 
@@ -25,7 +26,7 @@ def inbound(**values: Any) -> InboundRequest:
         "body": b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"12345678"}]}',
         "key": KeyIdentity(1, "plain"),
         "model": "gpt-4o-mini",
-        "provider_keys": ("sk-x",),
+        "provider_keys": (canaries.FAKE,),
     }
     return InboundRequest(**(known | values))
 

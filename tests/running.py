@@ -21,9 +21,10 @@ from app.ledger.clock import now_us
 from app.ledger.database import open_database
 from app.ledger.keys import KeyStore
 from app.settings import Settings
+from tests import canaries
 from tests.postgres import database_url
 
-ADMIN_TOKEN = "token-of-the-running-tests"
+ADMIN_TOKEN = canaries.ADMIN
 STARTS_WITHIN_S = 20.0
 WAITS_S = 10.0
 Fields = Sequence[tuple[str, str]]
@@ -195,7 +196,7 @@ class Lectr:
         *,
         method: str | None = None,
         key: str | None = "plain",
-        provider_key: str | None = "sk-of-the-caller",
+        provider_key: str | None = canaries.CALLER,
         chunks: Sequence[bytes] | None = None,
     ) -> Answer:
         """One request as a program sends it: JSON body, Lectr key in its own header, bearer provider key."""
@@ -209,7 +210,7 @@ class Lectr:
         headers: Mapping[str, str] | None = None,
         *,
         key: str | None = "plain",
-        provider_key: str | None = "sk-of-the-caller",
+        provider_key: str | None = canaries.CALLER,
     ) -> tuple[list[tuple[str, str]], bytes | None]:
         """Header fields and body bytes of such a request."""
         payload = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()

@@ -21,9 +21,10 @@ from app.ledger.insert import insert_many
 from app.ledger.keys import KeyStore
 from app.ledger.team import TeamStore
 from app.settings import Settings
+from tests import canaries
 from tests.postgres import database_url
 
-TOKEN = "admin-token-of-the-tests"
+TOKEN = canaries.API_ADMIN
 _STARTS_WITHIN_S = 20.0
 
 

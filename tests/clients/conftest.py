@@ -6,9 +6,10 @@ import pytest
 
 from app.demo.serving import serving
 from app.demo.standin import StandIn
+from tests import canaries
 from tests.api.serving import Lectr, serving_lectr, settings_for
 
-BOX_KEY = "sk-key-of-the-box"
+BOX_KEY = canaries.CLIENT_BOX
 
 
 @pytest.fixture(scope="session")

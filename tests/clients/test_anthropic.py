@@ -8,6 +8,7 @@ import pytest
 from anthropic import Anthropic, AsyncAnthropic
 
 from app.demo.standin import StandIn
+from tests import canaries
 from tests.api.serving import Lectr
 from tests.clients.conftest import BOX_KEY
 from tests.clients.seen import QUESTION, cost, forwarded, only_row, plain, raised_by, same_both_ways
@@ -22,14 +23,16 @@ Call = Callable[[Anthropic], Any]
 
 @pytest.fixture
 def directly(direct: str) -> Iterator[Anthropic]:
-    with Anthropic(base_url=f"{direct}/anthropic", api_key="sk-ant-any", max_retries=0) as client:
+    with Anthropic(base_url=f"{direct}/anthropic", api_key=canaries.SDK["anthropic"], max_retries=0) as client:
         yield client
 
 
 @pytest.fixture
 def through(lectr: Lectr, feature: str) -> Iterator[Anthropic]:
     headers = {"X-Lectr-Key": lectr.key, "X-Lectr-Feature": feature}
-    with Anthropic(base_url=lectr.url, api_key="sk-ant-any", default_headers=headers, max_retries=0) as client:
+    with Anthropic(
+        base_url=lectr.url, api_key=canaries.SDK["anthropic"], default_headers=headers, max_retries=0
+    ) as client:
         yield client
 
 
@@ -103,7 +106,7 @@ def test_a_stream_that_fails_inside_is_raised_as_with_the_provider(directly: Ant
 
 def test_lectrs_own_refusals_have_anthropics_shape(lectr: Lectr) -> None:
     with (
-        Anthropic(base_url=lectr.url, api_key="sk-ant-any", max_retries=0) as client,
+        Anthropic(base_url=lectr.url, api_key=canaries.SDK["anthropic"], max_retries=0) as client,
         pytest.raises(anthropic.AuthenticationError) as caught,
     ):
         client.messages.create(model=MODEL, max_tokens=5, messages=QUESTION)
@@ -132,7 +135,7 @@ def test_the_provider_gets_the_headers_that_the_sdk_sent(
     assert forwarded(sent) == forwarded(expected)
     assert sent.headers["anthropic-beta"] == "context-1m-2025-08-07"
     assert sent.headers["anthropic-version"]
-    assert (sent.headers["x-api-key"], "authorization" in sent.headers) == ("sk-ant-any", False)
+    assert (sent.headers["x-api-key"], "authorization" in sent.headers) == (canaries.SDK["anthropic"], False)
     assert (sent.path, sent.query) == (expected.path, expected.query)
     assert sent.body == expected.body
 
@@ -146,7 +149,9 @@ def test_models_have_anthropics_shape(through: Anthropic) -> None:
 async def test_async(lectr: Lectr, directly: Anthropic, feature: str) -> None:
     headers = {"X-Lectr-Key": lectr.key, "X-Lectr-Feature": feature}
     async with (
-        AsyncAnthropic(base_url=lectr.url, api_key="sk-ant-any", default_headers=headers, max_retries=0) as client,
+        AsyncAnthropic(
+            base_url=lectr.url, api_key=canaries.SDK["anthropic"], default_headers=headers, max_retries=0
+        ) as client,
         client.messages.stream(model=MODEL, max_tokens=300, messages=QUESTION) as stream,
     ):
         final = await stream.get_final_message()

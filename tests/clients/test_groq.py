@@ -8,6 +8,7 @@ import pytest
 from groq import AsyncGroq, Groq
 
 from app.demo.standin import StandIn
+from tests import canaries
 from tests.api.serving import Lectr
 from tests.clients.conftest import BOX_KEY
 from tests.clients.seen import QUESTION, cost, only_row, plain, raised_by, same_both_ways
@@ -18,14 +19,14 @@ Call = Callable[[Groq], Any]
 
 @pytest.fixture
 def directly(direct: str) -> Iterator[Groq]:
-    with Groq(base_url=f"{direct}/groq", api_key="gsk_any", max_retries=0) as client:
+    with Groq(base_url=f"{direct}/groq", api_key=canaries.SDK["groq"], max_retries=0) as client:
         yield client
 
 
 @pytest.fixture
 def through(lectr: Lectr, feature: str) -> Iterator[Groq]:
     headers = {"X-Lectr-Key": lectr.key, "X-Lectr-Feature": feature}
-    with Groq(base_url=lectr.url, api_key="gsk_any", default_headers=headers, max_retries=0) as client:
+    with Groq(base_url=lectr.url, api_key=canaries.SDK["groq"], default_headers=headers, max_retries=0) as client:
         yield client
 
 
@@ -71,7 +72,7 @@ def test_the_lectr_key_alone_uses_the_boxs_own_key(lectr: Lectr, standin: StandI
 @pytest.mark.anyio
 async def test_async(lectr: Lectr, directly: Groq) -> None:
     async with AsyncGroq(
-        base_url=lectr.url, api_key="gsk_any", default_headers={"X-Lectr-Key": lectr.key}, max_retries=0
+        base_url=lectr.url, api_key=canaries.SDK["groq"], default_headers={"X-Lectr-Key": lectr.key}, max_retries=0
     ) as client:
         stream = await client.chat.completions.create(model=MODEL, messages=QUESTION, stream=True)
         seen = [chunk async for chunk in stream]

@@ -30,6 +30,7 @@ from app.ledger.keys import KeyStore
 from app.ledger.users import UserStore
 from app.ledger.writer import LedgerWriter
 from app.settings import Settings
+from tests import canaries
 from tests.console.traffic import forty_days
 from tests.postgres import database_url
 
@@ -121,7 +122,9 @@ def running(folder: Path, *, requests: int = 900, port: int = 0, **changed: obje
 
 def _settings(folder: Path, changed: dict[str, object]) -> Settings:
     url = database_url(folder)
-    return Settings(data_dir=folder, database_url=url, secret="s" * 32, admin_token="t" * 32, **changed)  # type: ignore[arg-type]
+    return Settings(
+        data_dir=folder, database_url=url, secret=canaries.STAGE_SECRET, admin_token=canaries.STAGE_ADMIN, **changed
+    )  # type: ignore[arg-type]
 
 
 @contextmanager

@@ -2,11 +2,10 @@
 
 from typing import Any
 
+from tests import canaries
+
 SHAPES = {
-    "anthropic": "sk-ant-api03-canary",
-    "groq": "gsk_canary",
-    "gemini": "AIzaCanary",
-    "openai": "sk-proj-canary",
+    **canaries.SHAPES,
     "none": "0123456789abcdef",
 }
 """A provider key by the company its shape names."""
@@ -23,4 +22,4 @@ MODELS = {
 def asking(model: str | None = "gpt-4o-mini", **more: Any) -> dict[str, Any]:
     """A chat completion (or message) request."""
     named = {} if model is None else {"model": model}
-    return {**named, "messages": [{"role": "user", "content": "Say hello"}], **more}
+    return {**named, "messages": [{"role": "user", "content": f"Say hello {canaries.PROMPT}"}], **more}

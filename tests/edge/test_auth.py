@@ -8,13 +8,14 @@ import pytest
 
 from app.ledger.database import open_database
 from app.ledger.keys import KeyStore
+from tests import canaries
 from tests.edge.asking import CERTAIN, MODELS, SHAPES, asking
 from tests.edge.conftest import StartLectr
 from tests.edge.provider import Provider
 from tests.running import Lectr, call
 
 FIELDS = {"authorization": "Bearer {}", "x-api-key": "{}", "api-key": "{}"}
-BOX_KEYS = {name: f"box-key-of-{name}" for name in ("openai", "anthropic", "groq", "gemini", "azure_openai")}
+BOX_KEYS = {"azure_openai" if name == "azure" else name: key for name, key in canaries.BOX.items()}
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests import canaries
 from tests.edge.asking import SHAPES, asking
 from tests.edge.provider import CHAT, Call, Provider
 from tests.edge.test_auth import mark
@@ -51,7 +52,7 @@ def test_all_but_the_denied_goes_upstream(lectr: Lectr, provider: Provider) -> N
     assert answer.status == 200
     seen = provider.asked("x-mark", marked["x-mark"])
     expected = PASSED | marked | {"content-type": "application/json", "accept-encoding": "identity"}
-    expected |= {"authorization": "Bearer sk-of-the-caller", "content-length": str(len(seen.body))}
+    expected |= {"authorization": f"Bearer {canaries.CALLER}", "content-length": str(len(seen.body))}
     expected |= {"host": f"127.0.0.1:{provider.port}", "x-tomorrow": "é".encode().decode("latin-1")}
     assert sorted(seen.headers) == sorted(expected.items())
 

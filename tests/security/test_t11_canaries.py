@@ -18,10 +18,11 @@ import httpx
 import pytest
 
 from app.demo.serving import base_urls
+from tests import canaries
 from tests.edge.asking import asking
 from tests.edge.provider import Call, Provider, running_provider
 
-PREFIXES = {"openai": "sk-proj-", "anthropic": "sk-ant-api03-", "groq": "gsk_", "gemini": "AIza", "azure": ""}
+PREFIXES = canaries.PREFIXES
 MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-sonnet-4-5", "groq": "llama-3.3-70b-versatile",
           "gemini": "gemini-2.5-flash", "azure": "gpt-4o"}  # fmt: skip
 
@@ -32,7 +33,7 @@ def canary(name: str, number: int = 0) -> str:
     ).decode().strip("=")
 
 
-KEYS = {provider: [prefix + canary(provider, number) for number in range(4)] for provider, prefix in PREFIXES.items()}
+KEYS = canaries.PROCESS
 BOX = {name: PREFIXES[name] + canary(f"box{name}") for name in PREFIXES}
 PROMPT, ANSWER, COOKIE = canary("prompt"), canary("answer"), canary("cookie")
 PASSWORD, ADMIN, SECRET, QUERY = canary("password"), canary("admin"), canary("secret"), canary("query")

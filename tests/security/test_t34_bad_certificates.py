@@ -11,6 +11,7 @@ import pytest
 
 from app.upstream.egress import make_tls_context
 from app.upstream.transport import PooledTransport
+from tests import canaries
 from tests.edge.asking import asking
 from tests.running import Lectr, data_settings, running
 from tests.upstream.certificates import Certificates
@@ -116,4 +117,4 @@ def test_a_certificate_that_holds_is_served(certificates: Certificates, tmp_path
         assert lectr.call(body=asking()).status == 200
     server.close()
     assert len(server.heard) == 1
-    assert b"Bearer sk-of-the-caller" in server.heard[0]
+    assert f"Bearer {canaries.CALLER}".encode() in server.heard[0]
