@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -122,9 +123,8 @@ def running(folder: Path, *, requests: int = 900, port: int = 0, **changed: obje
 
 def _settings(folder: Path, changed: dict[str, object]) -> Settings:
     url = database_url(folder)
-    return Settings(
-        data_dir=folder, database_url=url, secret=canaries.STAGE_SECRET, admin_token=canaries.STAGE_ADMIN, **changed
-    )  # type: ignore[arg-type]
+    given: dict[str, Any] = {"secret": canaries.STAGE_SECRET, "admin_token": canaries.STAGE_ADMIN, **changed}
+    return Settings(data_dir=folder, database_url=url, **given)
 
 
 @contextmanager
