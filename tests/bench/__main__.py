@@ -27,6 +27,7 @@ PARTS: dict[str, Callable[[str, Path, Plan], Part]] = {
     "idle": idle.idle_part,
     "json": rates.json_part,
     "sse": rates.sse_part,
+    "few-streams": streams.few_streams_part,
     "streams": streams.streams_part,
     "tls": rates.tls_part,
     "connections": growth.connections_part,

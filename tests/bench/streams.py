@@ -26,7 +26,7 @@ from tests.bench.providers import compiled, end_streams, set_gap, slow_provider
 from tests.bench.rates import Plan
 from tests.bench.results import Cell, Part, part_of
 
-STREAMS = (1, 100, 1000)
+FEW, MANY = (1, 100), (1000,)
 GAP_MS = {1: 10, 100: 100, 1000: 250}
 SLOW_GAP_MS = {1: 10, 100: 300, 1000: 2000}
 """What would take more than a core at the others' pace gets its events less often, so that an event's cost shows."""
@@ -149,23 +149,34 @@ def checked(target: Target, everybody: Field, streams: int, seconds: float) -> S
     return run
 
 
+def few_streams_part(nginx: str, folder: Path, plan: Plan) -> Part:
+    """1 and 100 slow streams at once, against everybody."""
+    return _measured(nginx, folder, plan, FEW)
+
+
 def streams_part(nginx: str, folder: Path, plan: Plan) -> Part:
-    """1, 100 and 1,000 slow streams at once, against everybody."""
+    """1,000 slow streams at once, against everybody; LiteLLM in one round only."""
+    return _measured(nginx, folder, plan, MANY)
+
+
+def _measured(nginx: str, folder: Path, plan: Plan, numbers: tuple[int, ...]) -> Part:
     cells: list[Cell] = []
     with field(nginx, folder, peers=True) as everybody, slow_provider(folder / "slow", everybody.upstream_port):
         targets = [target for name, target in everybody.targets.items() if name != "nginx, buffering"]
-        for streams in STREAMS:
+        for streams in numbers:
             rounds: list[dict[str, StreamRun]] = []
             for number in range(plan.rounds):
-                taking_part = [each for each in targets if number == 0 or streams < 1000 or each.name not in SLOW]
+                taking_part = [each for each in targets if number == 0 or numbers != MANY or each.name not in SLOW]
                 order = taking_part if number % 2 == 0 else taking_part[::-1]
                 rounds.append({each.name: checked(each, everybody, streams, plan.seconds) for each in order})
             cells += _cells(rounds, streams)
             for cell in cells[-len(targets) :]:
                 print(f"  streams={streams:<5} {cell.target:<10} {cell.figures}", flush=True)
-    gaps = ", ".join(f"{gap} ms at {streams:,}" for streams, gap in GAP_MS.items())
-    slower = ", ".join(f"{gap:,} ms at {streams:,}" for streams, gap in SLOW_GAP_MS.items())
-    note = f"Each stream has an event every {gaps}; LiteLLM's, which would need more than the core, every {slower}."
+    gaps = " and ".join(f"{GAP_MS[streams]:,} ms at {streams:,}" for streams in numbers)
+    slower = " and ".join(f"{SLOW_GAP_MS[streams]:,} ms at {streams:,}" for streams in numbers)
+    note = (
+        f"Each stream has an event every {gaps}; LiteLLM's, which would else need more than the core, every {slower}."
+    )
     return part_of(cells, plan.rounds, [note])
 
 

@@ -140,13 +140,15 @@ def streams_section(results: Results) -> str:
         ]
         said += ["### 16 KB of events as fast as they come, 64 at a time\n", _measured(results, "sse")]
         said.append(table(["", "streams/s", "CPU us each", "p50 ms", "Lectr's rate to it"], rows))
-    if "streams" in results.parts:
-        keys = ("cpu_us", "cpu_ratio", "p50_ms", "p99_ms", "kib", "errors")
-        rows = [
-            [f"{at:,}", NAMES[name], *(number(results.figure("streams", name, at, key)) for key in keys)]
-            for at in results.loads("streams")
-            for name in names_in(results, "streams")
-        ]
+    keys = ("cpu_us", "cpu_ratio", "p50_ms", "p99_ms", "kib", "errors")
+    parts = [part for part in ("few-streams", "streams") if part in results.parts]
+    rows = [
+        [f"{at:,}", NAMES[name], *(number(results.figure(part, name, at, key)) for key in keys)]
+        for part in parts
+        for at in results.loads(part)
+        for name in names_in(results, part)
+    ]
+    if rows:
         head = [
             "streams",
             "",
@@ -157,7 +159,8 @@ def streams_section(results: Results) -> str:
             "KiB per stream",
             "failed",
         ]
-        said += ["### Slow streams, all open at once\n", _measured(results, "streams"), table(head, rows)]
+        said += ["### Slow streams, all open at once\n", *(_measured(results, part) for part in parts)]
+        said.append(table(head, rows))
     return "\n".join(["## Streams\n", *said]) if said else ""
 
 
