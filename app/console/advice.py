@@ -98,6 +98,7 @@ def _view(
 ) -> TrafficView:
     advised = [card for card in cards if card.advice is not None and card.advice.chosen is not None]
     without = [card.advice for card in cards if card.advice is not None and card.advice.chosen is None]
+    without.sort(key=lambda advice: (-advice.group.recorded_picousd, advice.id))
     by_state = {state: [card for card in advised if card.state == state] for state in ("open", *DECISIONS)}
     undecided = by_state["open"]
     return TrafficView(

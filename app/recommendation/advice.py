@@ -21,6 +21,8 @@ from app.recommendation.savings import Saving, saving
 from app.recommendation.traffic import Group, Pricing
 
 QUALITY = "not measured"
+OFF_THE_WAY = -1
+"""The step of a target that no downgrade leads to: it can be asked about and is never advised."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -141,6 +143,9 @@ def judge(
         why_not.append(f"{more} on these requests")
     if allowed.level == NEVER:
         why_not.append(allowed.reason)
+    elif candidate.step == OFF_THE_WAY:
+        same = target.id == group.source.id
+        why_not.append("is the model in use" if same else f"is no downgrade of {group.source.id} in the registry")
     elif not candidate.allowed:
         why_not.append(f"is further down than {allowed.level} goes")
     else:
@@ -155,7 +160,7 @@ def what_if(catalog: Catalog, group: Group, target: Model, price: Pricing, on: d
     """Any target of the same provider against a group, whether advised or not."""
     allowed = permission(catalog.policy, group)
     step = next((c for c in candidates(catalog, group.source, allowed.level) if c.model.id == target.id), None)
-    return judge(catalog.policy, group, step or Candidate(target, 0, False), allowed, price, on, asked=True)
+    return judge(catalog.policy, group, step or Candidate(target, OFF_THE_WAY, False), allowed, price, on, asked=True)
 
 
 def _dead_or_lacking(target: Model, group: Group, on: date) -> tuple[str, ...]:

@@ -276,3 +276,16 @@ def test_the_calendar_sums_all_groups_of_a_model(shipped: Catalog) -> None:
     # 100 x (400 x $0.10 + 10 x $0.50) + 10 x (5,000 x $0.10 + 900 x $0.50) per million = $0.0045 + $0.0095.
     assert (line.requests, line.candidate_picousd) == (110, usd("0.014"))
     assert line.current_picousd == short.recorded_picousd + long.recorded_picousd
+
+
+def test_a_target_that_no_downgrade_leads_to_can_be_asked_about_and_is_said_to_be_none(shipped: Catalog) -> None:
+    group = equal_requests(shipped, "gpt-4o", usage(400, 10), 10_000)
+    price = pricer(shipped)
+    dearer, same = (
+        what_if(shipped, group, model_of(shipped, "openai", name), price, TODAY) for name in ("gpt-5.5", "gpt-4o")
+    )
+    # 10,000 x (400 x $5 + 10 x $30) per million = $23.00 instead of $11.00.
+    assert dearer.saving is not None
+    assert dearer.saving.saved_picousd == usd("-12.00")
+    assert "is no downgrade of gpt-4o in the registry" in dearer.why_not
+    assert same.why_not == ("costs the same on these requests", "is the model in use")
