@@ -95,6 +95,6 @@ def answer_headers(headers: Headers, *, keep_length: bool) -> Headers:
         for field in headers
         if field[0] not in dropped
         and (keep_length or field[0] != b"content-length")
-        and not field[0].startswith(b"x-lectr-")
+        and not field[0].startswith((b"x-lectr-", b"x_lectr_"))
         and not _UNSENDABLE.search(field[1])
     ]
