@@ -9,7 +9,6 @@ from litestar.di import NamedDependency
 
 from app.catalog.catalog import Catalog, PriceMatch
 from app.catalog.schema import Model
-from app.console.apart import apart
 from app.console.links import Query
 from app.console.page import Page
 from app.console.session import VIEWER_MAY
@@ -17,6 +16,7 @@ from app.console.times import today
 from app.detection.explain import explain
 from app.domain import Detection
 from app.ledger.export import csv_text
+from app.ledger.polite import apart
 
 _MAX_NAMES = 1000
 _MAX_NAME_CHARACTERS = 256

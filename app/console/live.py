@@ -10,7 +10,6 @@ from litestar.di import NamedDependency
 from litestar.response import Stream
 
 from app.console import render
-from app.console.apart import apart
 from app.console.links import Query
 from app.console.page import Page
 from app.console.request_query import PARAMETERS, understand
@@ -18,6 +17,7 @@ from app.console.requests import RowsView
 from app.domain import LedgerEntry
 from app.ledger import reports
 from app.ledger.filters import RequestFilter
+from app.ledger.polite import apart
 
 _EVERY_S = 1.0
 _AT_MOST = 50

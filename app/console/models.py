@@ -11,12 +11,12 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 
 from app.catalog.schema import Model, Price, Provider
-from app.console.apart import apart
 from app.console.links import Query
 from app.console.page import Page
 from app.console.requests import Facet, Link
 from app.console.times import today
 from app.ledger import reports
+from app.ledger.polite import apart
 
 PARAMETERS = ("q", "provider", "alive", "can", "target", "priced", "sort", "dir")
 CAPABILITIES = {

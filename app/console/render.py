@@ -14,10 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 
 from app.console import figures, times, units
-from app.console.apart import apart
 from app.console.assets import assets
 from app.console.caller import AnyRequest
 from app.console.security import CSRF_FIELD
+from app.ledger.polite import apart
 from app.ledger.troubles import Trouble
 
 THEMES = ("light", "dark", "system")

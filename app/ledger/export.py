@@ -4,11 +4,13 @@ import csv
 import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from app.domain import LedgerEntry, usd_text
+from app.ledger.polite import apart
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -100,7 +102,11 @@ def csv_line(row: RequestRow) -> list[Any]:
 async def json_lines(entries: AsyncIterator[list[LedgerEntry]]) -> AsyncIterator[bytes]:
     """NDJSON: one row a line."""
     async for some in entries:
-        yield b"".join(msgspec.json.encode(row_of(entry)) + b"\n" for entry in some)
+        yield await apart(partial(_lines, some))
+
+
+def _lines(some: list[LedgerEntry]) -> bytes:
+    return b"".join(msgspec.json.encode(row_of(entry)) + b"\n" for entry in some)
 
 
 async def json_array(entries: AsyncIterator[list[LedgerEntry]]) -> AsyncIterator[bytes]:
@@ -108,16 +114,24 @@ async def json_array(entries: AsyncIterator[list[LedgerEntry]]) -> AsyncIterator
     before = b"[\n"
     async for some in entries:
         if some:
-            yield before + b",\n".join(msgspec.json.encode(row_of(entry)) for entry in some)
+            yield before + await apart(partial(_items, some))
             before = b",\n"
     yield b"[]\n" if before == b"[\n" else b"\n]\n"
+
+
+def _items(some: list[LedgerEntry]) -> bytes:
+    return b",\n".join(msgspec.json.encode(row_of(entry)) for entry in some)
 
 
 async def csv_lines(entries: AsyncIterator[list[LedgerEntry]]) -> AsyncIterator[bytes]:
     """CSV with a line of names."""
     yield csv_text([list(ROW_NAMES)]).encode()
     async for some in entries:
-        yield csv_text([csv_line(row_of(entry)) for entry in some]).encode()
+        yield await apart(partial(_cells, some))
+
+
+def _cells(some: list[LedgerEntry]) -> bytes:
+    return csv_text([csv_line(row_of(entry)) for entry in some]).encode()
 
 
 def _object(text: str | None) -> dict[str, Any] | None:

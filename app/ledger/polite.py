@@ -1,10 +1,13 @@
 """Threads that share the interpreter with the event loop, and let it go first."""
 
+import asyncio
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
+T = TypeVar("T")
 SWITCH_S = 0.0005
 """How long such a thread may keep the interpreter from the loop; Python's own 5 ms is felt by every request."""
 
@@ -29,3 +32,13 @@ def politely() -> Iterator[None]:
             _threads -= 1
             if _threads == 0:
                 sys.setswitchinterval(_usual_s)
+
+
+async def apart(work: Callable[[], T]) -> T:
+    """What `work` returns, worked out in such a thread: for what would hold up programs for more than a moment."""
+
+    def run() -> T:
+        with politely():
+            return work()
+
+    return await asyncio.to_thread(run)

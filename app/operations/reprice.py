@@ -1,6 +1,5 @@
 """Reprice: give rows the cost that today's registry and overrides say for their day."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, time
 from functools import partial
@@ -11,7 +10,7 @@ from app.catalog.catalog import Catalog, CatalogHolder
 from app.catalog.schema import Override
 from app.domain import Cost, CostReason, LedgerEntry
 from app.ledger.database import Database
-from app.ledger.polite import politely
+from app.ledger.polite import apart
 from app.ledger.reprice import Repriced, apply_reprice, rows_to_reprice
 from app.metering.repricing import cost_again
 
@@ -69,7 +68,7 @@ class Reprice:
                 break
             looked_at += len(entries)
             # In a thread: a page of rows is some ten milliseconds, in which no program would be served.
-            changes = await asyncio.to_thread(work, entries)
+            changes = await apart(partial(work, entries))
             old = {entry.id: entry.cost_picousd or 0 for entry in entries}
             changed += len(changes)
             before += sum(old[change.id] for change in changes)
@@ -85,13 +84,12 @@ def _microseconds(moment: datetime | None) -> int | None:
 
 def _changes(catalog: Catalog, price_entry: str | None, entries: list[LedgerEntry]) -> list[Repriced]:
     """The changes of these rows, only those by a price whose entry begins so where that is given."""
-    with politely():
-        found = (_change(catalog, entry) for entry in entries)
-        return [
-            change
-            for change in found
-            if change is not None and (price_entry is None or (change.price_entry or "").startswith(price_entry))
-        ]
+    found = (_change(catalog, entry) for entry in entries)
+    return [
+        change
+        for change in found
+        if change is not None and (price_entry is None or (change.price_entry or "").startswith(price_entry))
+    ]
 
 
 def _change(catalog: Catalog, entry: LedgerEntry) -> Repriced | None:
