@@ -21,6 +21,7 @@ from tests.faults.database_faults import (
     small_disk,
 )
 from tests.faults.disk_runs import disk_errors
+from tests.faults.postgres_faults import has_postgres, no_connections, own_database, read_only_server, restarted
 from tests.faults.process_runs import blocked_log, few_files, jumping_clock, replay, two_processes, worker_killed
 from tests.faults.runs import READY_P99_S, Run, damaged_starts, kill_cycles, under_load
 
@@ -120,6 +121,26 @@ def _on_files() -> list[Step]:
     ]
 
 
+def _on_postgres() -> list[Step]:
+    """On a server of the tests' own, which is made when the first of these begins."""
+
+    def kills(folder: Path, cycles: int = 15, control: str | None = None) -> Run:
+        return kill_cycles(folder, cycles=cycles, control=control, database=own_database())
+
+    def loaded(fault: Fault, seconds: float, control: str | None = None) -> Callable[[Path], Run]:
+        return lambda folder: under_load(folder, fault, seconds=seconds, control=control, database=own_database())
+
+    needed: dict[str, Any] = {"needs": has_postgres}
+    return [
+        Step(name="PostgreSQL, kill -9 x15", run=kills, ready_p99_s=READY_P99_S, **needed),
+        Step(name="PostgreSQL, restarted", run=loaded(restarted, 12), rate=RATE_KEPT, **needed),
+        Step(name="PostgreSQL, no connections", run=loaded(no_connections, 12), rate=RATE_KEPT, **needed),
+        Step(name="PostgreSQL, read-only", run=loaded(read_only_server, 12), rate=RATE_KEPT, **needed),
+        _control("PostgreSQL, kill -9, no-spool", partial(kills, cycles=3, control="no-spool"), **needed),
+        _control("PostgreSQL, no connections", loaded(no_connections, 3, "gives-up"), **needed),
+    ]
+
+
 def STEPS(database: str) -> list[Step]:  # noqa: N802 - a table, made for a database
     """All steps; on a database server those that are not about files."""
     cycles = 15 if database else 60
@@ -132,4 +153,4 @@ def STEPS(database: str) -> list[Step]:  # noqa: N802 - a table, made for a data
         _control(f"kill -9, {control}", partial(kill_cycles, cycles=3, control=control, database=database))
         for control in ("no-spool", *(() if database else ("no-conflict",)))
     ]
-    return [kills, *controls, *([] if database else _on_files())]
+    return [kills, *controls, *([] if database else [*_on_files(), *_on_postgres()])]
