@@ -150,7 +150,7 @@ async def running(
         catalog=holder,
         database=database,
         ledger=ledger,
-        care=Caretaker(database, ledger.write_again, lambda: counters.ledger_unconfirmed),
+        care=Caretaker(database, ledger.write_again, counters, lambda: team.values.retention_days),
         keys=keys,
         users=UserStore(database),
         sessions=SessionStore(database),

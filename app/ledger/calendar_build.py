@@ -9,14 +9,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.ledger.clock import day_bounds_us, day_reader, id_floor, id_moment_us
+from app.ledger.clock import DAY_US, day_bounds_us, day_reader, id_floor, id_moment_us
 from app.ledger.database import Database
 from app.ledger.days import COMPLETE
 from app.ledger.facet_sums import LOW_BITS, stored_groups
 from app.ledger.histogram import BUCKETS, DURATION_BOUNDS_MS
-from app.ledger.rollup import NO_COST, Calendars, add_to_rollup, read_calendars
+from app.ledger.rollup import BOUND_COLUMNS, NO_COST, Calendars, add_to_rollup, read_calendars
+from app.ledger.rows_since import rows_since_us
 from app.ledger.schema import NOT_BEGUN, UTC_CALENDAR
-from app.ledger.tables import TOKEN_COLUMNS, calendars, facet_sums, requests, rollup, rollup_carry
+from app.ledger.tables import HISTOGRAM_COLUMNS, TOKEN_COLUMNS, calendars, facet_sums, requests, rollup, rollup_carry
 
 SUM_TABLES = (rollup, rollup_carry, facet_sums)
 _HIGH, _LOW = sa.literal(2**LOW_BITS), sa.literal(2**LOW_BITS)
@@ -42,10 +43,10 @@ _DAY_SELECT = sa.select(
 ).group_by(requests.c.group_id, _BUCKET)
 
 
-def sums_of_day(connection: sa.Connection, zone: str, day: int) -> dict[int, list[int]]:
-    """Per group, from the rows themselves, what `rollup.aggregate` would have summed for this day."""
+def sums_of_day(connection: sa.Connection, zone: str, day: int, since_us: int = 0) -> dict[int, list[int]]:
+    """Per group, from the rows themselves, what `rollup.aggregate` would have summed for this day since `since_us`."""
     start, end = day_bounds_us(day, zone)
-    query = _DAY_SELECT.where(requests.c.id >= id_floor(start), requests.c.id < id_floor(end))
+    query = _DAY_SELECT.where(requests.c.id >= id_floor(max(start, since_us)), requests.c.id < id_floor(end))
     sums: dict[int, list[int]] = {}
     for group_id, bucket, count, most, least, longest, shortest, *halves in connection.execute(query):
         highs, lows = (int(value or 0) for value in halves[::2]), (int(value or 0) for value in halves[1::2])
@@ -94,8 +95,11 @@ async def rebuild_rollup(database: Database) -> int:
     """Throw all daily sums away and build them from the rows; returns the number of days. Raises LedgerError."""
 
     def clear(connection: sa.Connection) -> None:
+        kept_to = rows_since_us(connection) // DAY_US
         for table in SUM_TABLES:
-            connection.execute(table.delete())
+            # Of days whose rows have been deleted, UTC's sums are all there is.
+            from_rows = sa.or_(table.c.calendar != UTC_CALENDAR, table.c.day >= kept_to)
+            connection.execute(table.delete().where(from_rows))
         connection.execute(calendars.update().values(built_from_day=NOT_BEGUN))
 
     await database.write(clear)
@@ -107,12 +111,44 @@ def _build_one_day(connection: sa.Connection) -> int:
     if not unfinished:
         return 0
     number, zone, first = unfinished[0]
+    since_us = rows_since_us(connection)
     day = newest_day(connection, zone, first)
+    if day is not None and day_bounds_us(day, zone)[1] <= since_us:
+        day = None
     if day is not None:
         for table in SUM_TABLES:
             connection.execute(table.delete().where(table.c.calendar == number, table.c.day == day))
-        sums = {(number, day, group_id): values for group_id, values in sums_of_day(connection, zone, day).items()}
+        sums = {(number, day, one): values for one, values in sums_of_day(connection, zone, day, since_us).items()}
         add_to_rollup(connection, sums, stored_groups(connection, {group_id for _, _, group_id in sums}))
+    elif number != UTC_CALENDAR:
+        _take_over(connection, number, since_us // DAY_US)
     moved = calendars.update().where(calendars.c.id == number)
     connection.execute(moved.values(built_from_day=COMPLETE if day is None else day))
     return int(day is not None)
+
+
+def _take_over(connection: sa.Connection, number: int, before_day: int) -> None:
+    """Add UTC's sums of days before `before_day` to the same days of another calendar: their rows are gone."""
+    of_utc = (rollup.c.calendar == UTC_CALENDAR, rollup.c.day < before_day)
+    for day in list(connection.execute(sa.select(rollup.c.day).where(*of_utc).distinct()).scalars()):
+        sums = {(number, day, one): values for one, values in _stored_sums(connection, day).items()}
+        add_to_rollup(connection, sums, stored_groups(connection, {group_id for _, _, group_id in sums}))
+
+
+def _stored_sums(connection: sa.Connection, day: int) -> dict[int, list[int]]:
+    """Per group what UTC's calendar has for this day, as `sums_of_day` gives it."""
+    names = ("requests", *TOKEN_COLUMNS, "cost_high", "cost_low", *HISTOGRAM_COLUMNS, *BOUND_COLUMNS)
+    here = (rollup.c.calendar == UTC_CALENDAR, rollup.c.day == day)
+    tokens = len(TOKEN_COLUMNS)
+    found: dict[int, list[int]] = {}
+    for group_id, *values in connection.execute(
+        sa.select(rollup.c.group_id, *(rollup.c[n] for n in names)).where(*here)
+    ):
+        cost = (values[1 + tokens] << LOW_BITS) + values[2 + tokens]
+        found[group_id] = [*values[: 1 + tokens], cost, *values[3 + tokens :]]
+    carried = sa.select(rollup_carry.c.group_id, *(rollup_carry.c[name] for name in TOKEN_COLUMNS))
+    where = (rollup_carry.c.calendar == UTC_CALENDAR, rollup_carry.c.day == day)
+    for group_id, *highs in connection.execute(carried.where(*where)):
+        for index, high in enumerate(highs, 1):
+            found[group_id][index] += high << LOW_BITS
+    return found

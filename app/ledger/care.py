@@ -15,14 +15,16 @@ from pathlib import Path
 
 import msgspec
 
+from app.counters import Counters
 from app.domain import LedgerEntry
 from app.errors import LedgerAway, LedgerError
-from app.ledger.clock import now_us
+from app.ledger.clock import now_us, utc_text
 from app.ledger.damage import find_damage
 from app.ledger.damaged_rows import DamagedRows
 from app.ledger.database import Database
 from app.ledger.essentials import Essentials, keep_copy, read_copy, read_essentials
 from app.ledger.maintenance import database_bytes, last_backup_us
+from app.ledger.retention import delete_some, oldest_kept_us
 from app.ledger.setting_aside import SetAside, set_aside_files
 from app.ledger.sqlite_files import FileLock
 
@@ -35,6 +37,7 @@ CHECK_SHARE = 200
 FIRST_CHECK_S = 15.0
 SLOW_SHOWN_S = 60.0
 PAUSE_S = 0.02
+DELETE_EVERY_S = 60.0
 
 _log = logging.getLogger("lectr.ledger")
 
@@ -56,12 +59,22 @@ class CareFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Caretaker:
-    """One process's care for its database. `unconfirmed` tells how many rows were not confirmed in time so far."""
+    """One process's care for its database.
 
-    def __init__(self, database: Database, write: WriteRows, unconfirmed: Callable[[], int]) -> None:
+    `counters` are the process's own, `retention_days` tells how long rows are kept (None: for ever).
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        write: WriteRows,
+        counters: Counters,
+        retention_days: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._database = database
+        self._retention_days = retention_days
         self._write = write
-        self._unconfirmed = unconfirmed
+        self._counters = counters
         self._unconfirmed_before = 0
         self._slow_until = 0.0
         self._ended = threading.Event()
@@ -74,6 +87,7 @@ class Caretaker:
             self._keep_copy: begun,
             self._check: begun + FIRST_CHECK_S,
             self._read_set_aside: begun,
+            self._delete_old: begun + FIRST_CHECK_S,
         }
 
     @property
@@ -100,7 +114,7 @@ class Caretaker:
 
     async def _run(self) -> None:
         while True:
-            count = self._unconfirmed()
+            count = self._counters.ledger_unconfirmed
             if count != self._unconfirmed_before:
                 self._unconfirmed_before, self._slow_until = count, time.monotonic() + SLOW_SHOWN_S
             for duty, due in list(self._due.items()):
@@ -153,6 +167,20 @@ class Caretaker:
             await self._database.write_once(lambda _: None)
         self._figures = msgspec.structs.replace(self._figures, checked_at_us=now_us())
         return max(CHECK_EVERY_S, took * CHECK_SHARE)
+
+    async def _delete_old(self) -> float:
+        """Delete rows that are older than the team keeps them, a few at a time, with air for the others between."""
+        days = self._retention_days()
+        if days is None:
+            return LOOK_EVERY_S
+        before_us = oldest_kept_us(now_us(), days)
+        deleted = 0
+        while count := await delete_some(self._database, before_us):
+            deleted += count
+            await asyncio.sleep(PAUSE_S)
+        if deleted:
+            _log.info("%d rows from before %s were deleted; their daily sums are kept", deleted, utc_text(before_us))
+        return DELETE_EVERY_S
 
     async def _read_set_aside(self) -> float:
         """Bring the rows over that a damaged file still gives; one process does it."""

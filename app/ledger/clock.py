@@ -64,6 +64,12 @@ def day_bounds_us(number: int, zone: str) -> tuple[int, int]:
     return int(start.timestamp()) * 1_000_000, int(end.timestamp()) * 1_000_000
 
 
+def first_whole_day(at_us: int, zone: str) -> int:
+    """The first day in `zone` that begins at this moment or later."""
+    day = day_reader(zone)(at_us)
+    return day if day_bounds_us(day, zone)[0] >= at_us else day + 1
+
+
 def day_of(at_us: int, zone: str) -> int:
     """Day number of a moment in `zone`."""
     return day_reader(zone)(at_us)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from app.domain import LedgerEntry
 from app.ledger.database import Database
 from app.ledger.replay import Interrupted, Replay, ReplayCounters, WriteRows
+from app.ledger.rows_since import rows_since_us
 from app.ledger.spool import Spool
 from app.ledger.spool_files import DONE, segments
 from app.ledger.spool_format import END, START
@@ -131,6 +132,7 @@ class Journal:
                 if turn % ADOPT_EVERY == 0:
                     if await self._is_foreign():
                         await self._rebuild(replay)
+                    replay.rows_since_us = await self._database.read(rows_since_us)
                     await replay.adopt(parked=turn == 0)
                 turn += 1
                 if self._database.file_is_gone:
@@ -144,6 +146,7 @@ class Journal:
 
     async def _rebuild(self, replay: Replay) -> None:
         epoch = self._database.epoch
+        replay.rows_since_us = await self._database.read(rows_since_us)
         if await replay.rebuild():
             _log.warning("the database is not the one the spool knew: the rows of all kept segments were brought back")
         await self._mark()

@@ -48,6 +48,8 @@ class Replay:
         self._write = write
         self._interrupted = interrupted
         self.counters = ReplayCounters()
+        self.rows_since_us = 0
+        """Rows from before this were deleted on purpose: what the spool has of them does not come back."""
 
     async def adopt(self, *, parked: bool = False) -> None:
         """Replay every segment whose process is dead, and with `parked` try those again that could not be read.
@@ -129,8 +131,9 @@ class Replay:
                         raise msgspec.DecodeError("another version wrote it")
                     if record.kind == END:
                         entry = _read_entry(record.body)
-                        entries.append(entry)
                         open_requests.pop(entry.id, None)
+                        if entry.started_at_us >= self.rows_since_us:
+                            entries.append(entry)
                     elif starts:
                         started = _read_started(record.body)
                         open_requests[started.id] = started
@@ -145,7 +148,8 @@ class Replay:
         return unread
 
     async def _end_interrupted(self, open_requests: Iterable[Started]) -> None:
-        entries = [entry for entry in map(self._made, open_requests) if entry is not None]
+        recent = (started for started in open_requests if started.started_at_us >= self.rows_since_us)
+        entries = [entry for entry in map(self._made, recent) if entry is not None]
         for start in range(0, len(entries), ROWS_AT_ONCE):
             await self._write(entries[start : start + ROWS_AT_ONCE])
         self.counters.interrupted += len(entries)

@@ -14,6 +14,7 @@ from app.ledger.clock import DAY_US, id_bytes, id_floor, id_moment_us
 from app.ledger.database import Database
 from app.ledger.filters import RequestFilter, group_conditions, id_range, searched_id
 from app.ledger.rows import ENTRY_SELECT, entry_of
+from app.ledger.rows_since import rows_since_us
 from app.ledger.schema import UTC_CALENDAR
 from app.ledger.sums import read_total
 from app.ledger.tables import requests
@@ -72,12 +73,17 @@ def _places(
     sort: str,
     descending: bool,
 ) -> list[Place]:
-    span = id_range(f)
+    span = _kept(connection, id_range(f))
     if sort != "time":
         return places_in_value_order(connection, conditions, span, after, limit, sort=sort, descending=descending)
     if after is not None:
         span = _beyond(span, after[1], descending)
     return [(0, raw) for raw in ids_in_time_order(connection, conditions, span, limit, descending)]
+
+
+def _kept(connection: sa.Connection, span: IdRange) -> IdRange:
+    # Before that the daily sums count rows that have been deleted.
+    return max(span[0], id_floor(rows_since_us(connection))), span[1]
 
 
 def _beyond(span: IdRange, raw: bytes, descending: bool) -> IdRange:
@@ -130,8 +136,9 @@ async def neighbours(database: Database, id: str, f: RequestFilter) -> tuple[str
 
     def work(connection: sa.Connection) -> tuple[str | None, str | None]:
         found: list[str | None] = []
+        kept = _kept(connection, span)
         for descending in (False, True):
-            ids = ids_in_time_order(connection, conditions, _beyond(span, raw, descending), 1, descending)
+            ids = ids_in_time_order(connection, conditions, _beyond(kept, raw, descending), 1, descending)
             entries = fetch_entries(connection, ids)
             found.append(entries[0].id if entries else None)
         return found[0], found[1]
@@ -157,9 +164,10 @@ async def stream_requests(
 async def count_requests(database: Database, f: RequestFilter, at_most: int = 10_000) -> int:
     """How many requests match, counted up to `at_most`: whole days from the daily sums, the rest row by row."""
     conditions = group_conditions(f)
-    span = id_range(f)
+    asked = id_range(f)
 
     def work(connection: sa.Connection) -> int:
+        span = _kept(connection, asked)
         first = -(-id_moment_us(span[0]) // DAY_US)
         end = id_moment_us(span[1]) // DAY_US
         if searched_id(f) is not None or first >= end:

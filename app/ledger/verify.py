@@ -5,11 +5,12 @@ from functools import partial
 import sqlalchemy as sa
 
 from app.ledger.calendar_build import newest_day, sums_of_day
-from app.ledger.clock import day_text
+from app.ledger.clock import day_text, first_whole_day
 from app.ledger.database import Database
 from app.ledger.days import COMPLETE
 from app.ledger.facet_sums import FACET_SUM_COLUMNS, LOW_BITS, PAIR_NAMES, SUMMED_FACETS, fold, stored_groups
 from app.ledger.rollup import BOUND_COLUMNS, read_calendars
+from app.ledger.rows_since import rows_since_us
 from app.ledger.tables import (
     COUNT_COLUMNS,
     HISTOGRAM_COLUMNS,
@@ -22,26 +23,31 @@ from app.ledger.tables import (
 )
 
 MAX_SENTENCES = 50
+FIRST_OF_ALL = -(10**9)
 
 
 async def verify_rollup(database: Database) -> list[str]:
-    """Compare every day of every calendar with its rows; one sentence per difference, at most 50, none if all is well.
+    """Compare every day that has all its rows with these, in every calendar; one sentence per difference, at most 50.
 
     Takes about 12 s per million rows and calendar, in a reading connection. Raises LedgerError.
     """
     found = await database.read(_orphans)
+    since_us = await database.read(rows_since_us)
     for number, zone, first in await database.read(read_calendars):
         if first != COMPLETE:
             continue
         day = await database.read(partial(newest_day, zone=zone))
         seen: set[int] = set()
-        while day is not None and len(found) < MAX_SENTENCES:
+        # Rows of earlier days have been deleted, their sums not: there is nothing to compare those with.
+        whole = FIRST_OF_ALL if since_us == 0 else first_whole_day(since_us, zone)
+        while day is not None and day >= whole and len(found) < MAX_SENTENCES:
             found += await database.read(partial(_compare, calendar=number, zone=zone, day=day))
             seen.add(day)
             day = await database.read(partial(newest_day, zone=zone, before=day))
         summed = await database.read(partial(_summed_days, calendar=number))
         if len(found) < MAX_SENTENCES:
-            found += [f"{day_text(extra)} ({zone}) has sums and no rows" for extra in sorted(summed - seen)]
+            extra = sorted(one for one in summed - seen if one >= whole)
+            found += [f"{day_text(one)} ({zone}) has sums and no rows" for one in extra]
     return found[:MAX_SENTENCES]
 
 

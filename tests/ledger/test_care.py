@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from app.counters import Counters
 from app.ledger import care as care_module
 from app.ledger.care import Caretaker
 from app.ledger.damage import _interrupting, find_damage
@@ -49,12 +50,10 @@ async def until(holds: Callable[[], bool], within_s: float = 20.0) -> None:
 
 
 @contextlib.asynccontextmanager
-async def cared(
-    settings: Settings, unconfirmed: Callable[[], int] = lambda: 0
-) -> AsyncIterator[tuple[Database, Caretaker]]:
+async def cared(settings: Settings, counters: Counters | None = None) -> AsyncIterator[tuple[Database, Caretaker]]:
     database = await open_database(settings, mends=True)
     writer = LedgerWriter(database)
-    care = Caretaker(database, writer.write_again, unconfirmed)
+    care = Caretaker(database, writer.write_again, counters or Counters())
     writer.start()
     care.start()
     yield database, care
@@ -131,10 +130,10 @@ async def test_size_backup_and_check_are_told(settings: Settings, tmp_path: Path
 
 async def test_a_spool_that_was_slow_is_told_for_a_while(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(care_module, "SLOW_SHOWN_S", 0.5)
-    count = 0
-    async with cared(settings, lambda: count) as (_, care):
+    counters = Counters()
+    async with cared(settings, counters) as (_, care):
         assert not care.figures.slow
-        count = 3
+        counters.ledger_unconfirmed = 3
         await until(lambda: care.figures.slow)
         await until(lambda: not care.figures.slow)
 
