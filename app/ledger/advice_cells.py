@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from app.errors import LedgerError
 from app.ledger.advice_tables import advice_cells, advice_days
 from app.ledger.clock import DAY_US, id_floor
 from app.ledger.database import Database
@@ -29,6 +30,7 @@ MOST_TOKENS = 2**40
 """No sum over a day may leave 63 bits, so one row counts this much at most; its cost shows that it was more."""
 _STAMPED = ("requests", "billable", "priced", "estimated", "failed", "cost", *TOKEN_COLUMNS)
 REQUESTS_AT_ONCE = 50_000
+_ATTEMPTS = 3
 CELL_COLUMNS = tuple(column.name for column in advice_cells.columns)
 
 
@@ -42,6 +44,17 @@ async def refresh_cells(database: Database, first: int, last: int, thresholds: S
 
     Returns a stamp for each day that has requests: while it is the same, so are they.
     """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return await _refresh(database, first, last, thresholds)
+        except LedgerError:
+            # Another process may have written the same days at the same time: then they are up to date now.
+            if attempt + 1 == _ATTEMPTS:
+                raise
+    raise AssertionError("the loop above returns or raises")
+
+
+async def _refresh(database: Database, first: int, last: int, thresholds: Sequence[int]) -> dict[int, str]:
     current, kept = await database.read(lambda connection: _stamps(connection, first, last, thresholds))
     changed = [day for day in sorted(current.keys() | kept.keys()) if current.get(day) != kept.get(day)]
     sizes = {day: stamp.requests for day, stamp in current.items()}

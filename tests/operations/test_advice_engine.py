@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 import pytest
@@ -10,13 +11,15 @@ import sqlalchemy as sa
 from app.catalog.catalog import Catalog, CatalogHolder
 from app.errors import LedgerError
 from app.ledger.advice_decisions import ACCEPT
-from app.ledger.database import Database
+from app.ledger.database import Database, open_database
 from app.ledger.insert import insert_many
 from app.operations import advice
-from app.operations.advice import KEPT_US, AdviceEngine
+from app.operations.advice import KEPT_US, AdviceEngine, AdviceReport
 from app.operations.advice_desk import AdviceDesk
+from app.settings import Settings
 from tests.operations.conftest import Clock, Desk
 from tests.operations.team import NOW_US, a_month, row
+from tests.postgres import database_url
 
 pytestmark = pytest.mark.anyio
 PATIENCE_S = 60.0
@@ -89,6 +92,30 @@ async def test_a_ledger_that_cannot_be_read_is_an_error_for_everybody_who_asks(
     with pytest.raises(LedgerError):
         await engine.report_within(PATIENCE_S)
     await engine.close()
+
+
+async def test_two_processes_that_sum_up_the_same_days_at_once_agree(
+    tmp_path: Path, shipped: Catalog, clock: Clock
+) -> None:
+    folder = tmp_path / "shared"
+    settings = Settings(data_dir=folder, database_url=database_url(folder))
+    boxes = [await open_database(settings) for _ in range(2)]
+    await insert_many(boxes[0], a_month(days=5))
+    engines = [AdviceEngine(box, CatalogHolder(shipped), clock) for box in boxes]
+    found: list[AdviceReport] = []
+
+    async def make(engine: AdviceEngine) -> None:
+        found.append(await engine.report())
+
+    async with anyio.create_task_group() as together:
+        for engine in engines:
+            together.start_soon(make, engine)
+    assert found[0].headline == found[1].headline
+    assert found[0].seen == found[1].seen
+    assert found[0].seen.requests == 600
+    for engine, box in zip(engines, boxes, strict=True):
+        await engine.close()
+        await box.close()
 
 
 async def test_an_end_waits_for_no_report(desk_with: Desk) -> None:
