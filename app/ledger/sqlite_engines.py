@@ -75,14 +75,15 @@ class SqliteEngines:
         """Open the file anew when it was deleted or replaced: SQLite would go on and write into the deleted one."""
         if not self.is_gone:
             return
+        lost = file_id(self._file) != self._inode
         await self._disconnect()
-        if self._suspect:
-            await asyncio.to_thread(replace_damaged, self._file)
-            self._suspect = False
-        else:
+        if self._suspect and not lost:
+            # By its inode nothing can be told any more: a new file may get the one that has just become free.
+            lost = await asyncio.to_thread(replace_damaged, self._file)
+        elif lost:
             await asyncio.to_thread(renew_lost, self._file)
-        if file_id(self._file) != self._inode:
-            self.epoch += 1
+        self._suspect = False
+        self.epoch += lost
         # Should the next step fail, all of this is done again.
         self._inode = NO_FILE
         await asyncio.to_thread(make_private_file, self._file)
