@@ -15,6 +15,7 @@ from tests.faults.processes import Gateway
 
 Fault = Callable[[Gateway, float], AbstractContextManager[None]]
 PAGE = 4096
+FOUND_WITHIN_S = 30.0
 
 
 def file_of(gateway: Gateway) -> Path:
@@ -110,10 +111,14 @@ def spoil(path: Path, draw: random.Random) -> int:
 
 @contextlib.contextmanager
 def corrupted(gateway: Gateway, _seconds: float) -> Iterator[None]:
-    """Garbage in three places of the running database. What the WAL holds is brought into the file first."""
+    """Garbage in eight places of the running database. At last it has been found and the file replaced."""
     with contextlib.closing(sqlite3.connect(file_of(gateway), timeout=10)) as other:
         other.execute("PRAGMA wal_checkpoint(PASSIVE)")
     draw = random.Random(4)
-    for _ in range(3):
+    for _ in range(8):
         spoil(file_of(gateway), draw)
     yield
+    deadline = time.monotonic() + FOUND_WITHIN_S
+    while "set_aside" not in gateway.health()["troubles"]:
+        assert time.monotonic() < deadline, gateway.said()[-2000:]
+        time.sleep(0.1)

@@ -9,7 +9,7 @@ from tests.faults.runs import Run, under_load
 
 # With -D the gateway stays our own child; without a filter each of its calls would cost two stops.
 _STRACE = ("strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,pwrite64")
-_ERRORS = ("-e", "inject=fdatasync:error=EIO:when=5+9", "-e", "inject=pwrite64:error=ENOSPC:when=40+30")
+_ERRORS = ("-e", "inject=fdatasync:error=EIO:when=5+9", "-e", "inject=pwrite64:error=ENOSPC:when=300+1009")
 
 
 @contextlib.contextmanager
@@ -19,5 +19,5 @@ def nothing(_gateway: Gateway, _seconds: float) -> Iterator[None]:
 
 
 def disk_errors(folder: Path, *, seconds: float = 5.0, control: str | None = None) -> Run:
-    """Every ninth sync of spool and database ends with EIO, every thirtieth write with ENOSPC."""
+    """Every ninth sync of spool and database ends with EIO, every thousandth write with ENOSPC."""
     return under_load(folder, nothing, seconds=seconds, control=control, before=(*_STRACE, *_ERRORS, "--"))

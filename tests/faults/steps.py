@@ -106,7 +106,7 @@ def _on_files() -> list[Step]:
         Step(name="blocked log", run=blocked_log, most={"end_s": 28}),
         Step(name="disk errors", run=disk_errors, needs=has_strace),
         *drains,
-        _control("locked", _loaded(locked, 3, "gives-up")),
+        _control("locked", _loaded(locked, 3, "gives-up-at-once")),
         _control("deleted", _loaded(deleted, 3, "no-rebuild")),
         _control("corrupted", _loaded(corrupted, 3, "hurried-no-mend")),
         _control("damaged at rest", partial(damaged_starts, seeds=range(12), control="no-mend"), "start"),
