@@ -43,14 +43,17 @@ class Seen(msgspec.Struct):
 
 
 class Crowd:
-    """Clients that go on calling until they are told to stop; `leaves` is the share that hangs up in the middle."""
+    """Clients that go on calling until they are told to stop; `leaves` and `streams` are shares."""
 
-    def __init__(self, port: int, key: str, *, clients: int = CLIENTS, leaves: float = 0.0, seed: int = 1) -> None:
+    def __init__(
+        self, port: int, key: str, *, clients: int = CLIENTS, leaves: float = 0.0, seed: int = 1, streams: float = 0.5
+    ) -> None:
         self.seen: list[Seen] = []
         self._port = port
         self._key = key
         self._clients = clients
         self._leaves = leaves
+        self._streams = streams
         self._random = random.Random(seed)
         self._numbers: Iterator[int] = itertools.count()
         self._run = f"{time.time_ns() % 10**9:x}"
@@ -82,7 +85,7 @@ class Crowd:
     async def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonce = f"nonce-{self._run}-{next(self._numbers)}"
         draw = self._random.random
-        seen = Seen(nonce, streams=draw() < 0.5, asks_usage=draw() < 0.5)
+        seen = Seen(nonce, streams=draw() < self._streams, asks_usage=draw() < 0.5)
         self.seen.append(seen)
         body: dict[str, object] = {"model": MODEL, "messages": [{"role": "user", "content": nonce}]}
         if seen.streams:

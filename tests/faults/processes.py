@@ -33,11 +33,19 @@ def free_port() -> int:
 class Provider:
     """The upstream process. `log` has a line per request that arrived."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *words: str) -> None:
         self.log = folder / "upstream.log"
         self.closed = folder / "upstream.closed"
         port_file = folder / "upstream.port"
-        arguments = [sys.executable, "-m", "tests.faults.upstream", str(self.log), str(port_file), str(self.closed)]
+        arguments = [
+            sys.executable,
+            "-m",
+            "tests.faults.upstream",
+            str(self.log),
+            str(port_file),
+            str(self.closed),
+            *words,
+        ]
         self._process = subprocess.Popen(arguments, cwd=ROOT)
         deadline = time.monotonic() + READY_WITHIN_S
         while not (port_file.exists() and port_file.read_text()):
