@@ -10,8 +10,9 @@ def test_it_is_open_and_says_numbers_only(lectr: Lectr) -> None:
     assert all(
         isinstance(value, int | float | bool)
         for name, value in answer.json.items()
-        if name not in ("status", "version", "troubles")
+        if name not in ("status", "version", "troubles", "database")
     )
+    assert answer.json["database"] == ("postgresql" if lectr.settings.database_url else "sqlite")
     assert answer.json["troubles"] == []
     assert answer.header("cache-control") == "no-store"
     assert call(lectr.port, "HEAD", "/health").status == 200
