@@ -17,9 +17,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from app.ledger.spool_files import SEGMENT_BYTES, SegmentFile, delete_expired, owner_name
+from app.ledger.spool_files import SEGMENT_BYTES, SegmentFile, delete_expired, owner_name, reason
 from app.ledger.spool_format import frame
-from app.ledger.spool_record import Record, SpoolState
+from app.ledger.spool_record import Record, SpoolState, let_go
 
 SYNC_S = 0.05
 PROBE_S = 1.0
@@ -88,7 +88,7 @@ class Spool:
         data = frame(kind, body)
         if len(data) > self._segment_bytes:
             raise ValueError(f"a record of {len(data)} bytes is too long for a segment")
-        record = Record(id, data)
+        record = Record(id, kind, data)
         self._live.setdefault(id, []).append(record)
         self._unwritten += 1
         if not self._fresh:
@@ -147,7 +147,11 @@ class Spool:
 
     def _lost_in_memory(self, records: list[Record]) -> None:
         self._dropped += len(records)
-        self._unwritten -= sum(record.segment is None for record in records)
+        for record in records:
+            if record.segment is None:
+                self._unwritten -= 1
+                let_go(self._live, record)
+            record.data = b""
 
     def _tell(self, callback: object, *values: object) -> None:
         with contextlib.suppress(RuntimeError):
@@ -236,7 +240,7 @@ class Spool:
         with self._lock:
             back, self._unsynced, self._unsynced_records = self._unsynced, [], 0
         waiting.extendleft(record for _, group in reversed(back) for record in reversed(group))
-        first, self._write_error = not self._write_error, _reason(error)
+        first, self._write_error = not self._write_error, reason(error)
         if first:
             _log.warning("the spool cannot be written: %s", self._write_error)
             return 0.0
@@ -270,8 +274,8 @@ class Spool:
         except OSError as error:
             # What the kernel could not bring to the disk it may have thrown away: only memory still has it.
             if not self._sync_error:
-                _log.warning("the spool's disk failed: %s", _reason(error))
-            self._sync_error = _reason(error)
+                _log.warning("the spool's disk failed: %s", reason(error))
+            self._sync_error = reason(error)
             self._queue.put([record for _, group in groups for record in group])
             return False
         self._sync_error = ""
@@ -293,7 +297,3 @@ class Spool:
             self._open.discard(segment)
             with contextlib.suppress(OSError):
                 segment.retire()
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

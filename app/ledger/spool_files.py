@@ -169,3 +169,8 @@ def delete_expired(folder: Path, now_s: float, *, kept_s: float = KEPT_S, kept_b
             path.unlink(missing_ok=True)
             deleted += 1
     return deleted
+
+
+def reason(error: Exception) -> str:
+    """What the disk said, without the path."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -2,18 +2,21 @@
 
 import msgspec
 
+from app.errors import LedgerError
 from app.ledger.confirmation import Confirmation
 from app.ledger.spool_files import SegmentFile
+from app.ledger.spool_format import START
 
 
 class Record(Confirmation):
     """One record on its way; it is done once the kernel has it. `written` and `applied` never go back."""
 
-    __slots__ = ("applied", "data", "id", "segment")
+    __slots__ = ("applied", "data", "id", "kind", "segment")
 
-    def __init__(self, id: str, data: bytes) -> None:
+    def __init__(self, id: str, kind: int, data: bytes) -> None:
         super().__init__()
         self.id = id
+        self.kind = kind
         self.data = data
         self.segment: SegmentFile | None = None
         self.applied = False
@@ -34,3 +37,13 @@ class SpoolState(msgspec.Struct, frozen=True):
     unwritten: int
     dropped: int
     error: str
+
+
+def let_go(live: dict[str, list[Record]], record: Record) -> None:
+    """Forget a record that no segment has: an outage of disk and database together may last for days."""
+    others = [other for other in live.pop(record.id, ()) if other is not record]
+    if others:
+        live[record.id] = others
+    if record.kind == START:
+        # The database confirms a row, but no note of a start: nobody would ever hear of it again.
+        record.finish(LedgerError("memory is full, and the spool takes nothing"))

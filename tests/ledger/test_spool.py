@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from app.ledger import spool as spool_module
+from app.ledger.confirmation import BoundedWait
 from app.ledger.spool import Spool
 from app.ledger.spool_files import DONE, LIVE, NEW, SegmentFile, segments
 from app.ledger.spool_format import END, START, read_segment
@@ -186,6 +187,33 @@ async def test_memory_is_bounded_while_the_disk_fails(tmp_path: Path, monkeypatc
         monkeypatch.undo()
         await asyncio.wait_for(records[-1], 5)
         assert bodies(tmp_path) == [b"%d" % n for n in range(4, 14)]
+
+
+async def test_what_memory_had_no_room_for_is_not_remembered_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*values: Any) -> None:
+        raise OSError("no reason")
+
+    monkeypatch.setattr(spool_module, "MAX_IN_MEMORY", 10)
+    misses: list[None] = []
+    waits = BoundedWait(0.01, lambda: misses.append(None))
+    async with spooling(tmp_path) as spool:
+        monkeypatch.setattr(SegmentFile, "create", broken)
+        await waits.wait(spool.append("first", START, b"first"))
+        row = spool.append("second", END, b"second")
+        for number in range(50):
+            spool.append(str(number), START, b"%d" % number)
+        await until(lambda: spool.state.dropped == 42)
+        assert spool.state.requests == 10
+        # The database may still take the row: only that says what became of it.
+        assert not row.done()
+        monkeypatch.undo()
+        await until(lambda: spool.state.unwritten == 0)
+        confirmed = spool.append("last", START, b"last")
+        await waits.wait(confirmed)
+        assert confirmed.done()
+        assert len(misses) == 1
 
 
 async def test_what_a_failed_sync_may_have_lost_is_written_again(
