@@ -115,7 +115,18 @@ def _warnings(detection: Detection, model: Model | None, price: PriceMatch | Non
 
 
 def _csv(found: list[Found]) -> bytes:
-    names = ("model", "provider", "detected_by", "listed", "alive", "input", "cached", "output", "warnings")
+    names = (
+        "model",
+        "provider",
+        "detected_by",
+        "listed",
+        "alive",
+        "input",
+        "cached",
+        "output",
+        "warnings",
+        "near_misses",
+    )
     lines: list[list[Any]] = [list(names)]
     for item in found:
         rates = item.price.price.rates if item.price else {}
@@ -129,6 +140,7 @@ def _csv(found: list[Found]) -> bytes:
                 "yes" if item.alive else "no",
                 *(rates.get(unit) for unit in ("input_mtok", "cache_read_mtok", "output_mtok")),
                 " ".join(item.warnings),
+                " ".join(item.detection.near_misses),
             ]
         )
     return csv_text(lines).encode()

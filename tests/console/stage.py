@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import msgspec
@@ -112,7 +112,7 @@ def running(folder: Path, *, requests: int = 900, port: int = 0, **changed: obje
     settings = _settings(folder, changed)
     with ThreadPoolExecutor(1) as thread_of_its_own:  # playwright's sync API keeps a loop running in this one
         entries = thread_of_its_own.submit(asyncio.run, _furnish(settings, requests)).result()
-    with serving(folder, port=port, **changed) as url:
+    with serving(folder, port=port, loop="auto", **changed) as url:
         stage = Stage(url, entries)
         try:
             yield stage
@@ -128,13 +128,15 @@ def _settings(folder: Path, changed: dict[str, object]) -> Settings:
 
 
 @contextmanager
-def serving(folder: Path, *, port: int = 0, **changed: object) -> Iterator[str]:
+def serving(
+    folder: Path, *, port: int = 0, loop: Literal["auto", "asyncio"] = "auto", **changed: object
+) -> Iterator[str]:
     """Serve what lies in `folder` until the block ends; yields the address. Twice at once is as two processes are."""
     app = create_app(_settings(folder, changed))
     # A test machine may be busy: its pages wait for advice where a person's would say that it is being made.
     advice.WAIT_S = PATIENCE_S
     listener = socket.create_server(("127.0.0.1", port))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False, lifespan="on"))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False, lifespan="on", loop=loop))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     deadline = time.monotonic() + 20
