@@ -67,18 +67,18 @@ def bar_section(results: Results) -> str:
     for verdict in bar.verdicts(results):
         line = verdict.line
         sign = "at most" if line.most else "at least"
-        met = NOT_MEASURED if verdict.measured is None else "met" if verdict.met else "**not met**"
         rows.append(
             [
                 line.name,
                 number(verdict.measured, line.unit),
+                number(verdict.by_cpu, line.unit) if verdict.by_cpu is not None else "",
                 f"{sign} {_with_unit(f'{line.must:g}', line.unit)}" if line.must else "0",
-                met,
+                verdict.result,
                 _with_unit(f"{line.aim:g}", line.unit),
                 verdict.distance,
             ]
         )
-    return table(["figure", "measured", "must", "result", "aim", "distance to the aim"], rows)
+    return table(["figure", "measured", "by CPU", "must", "result", "aim", "distance to the aim"], rows)
 
 
 def _measured(results: Results, part: str) -> str:

@@ -67,6 +67,13 @@ def test_the_bar_is_a_floor_for_rates_and_a_ceiling_for_costs() -> None:
     assert verdict(memory, 135).distance == "1.5 times it"
 
 
+def test_a_rate_that_the_cpu_does_not_bear_out_is_told() -> None:
+    [line] = [line for line in bar.BAR if line.name == "requests/s against nginx, 16 at a time"]
+    assert bar.Verdict(line, 0.3, by_cpu=0.2).result == "met"
+    assert "not by CPU" in bar.Verdict(line, 0.3, by_cpu=0.08).result
+    assert bar.Verdict(line, 0.08, by_cpu=0.08).result == "**not met**"
+
+
 def test_what_was_not_measured_is_neither_met_nor_shown_as_a_figure() -> None:
     empty = Results()
     assert not any(each.met for each in bar.verdicts(empty))
