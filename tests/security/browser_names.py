@@ -54,7 +54,7 @@ async def furnish(settings: Settings, names: Sequence[str], password: str, now_u
     try:
         await UserStore(database).create("admin", password, "admin")
         keys = KeyStore(database)
-        for name in dict.fromkeys(name[:100].strip() for name in names):
+        for name in dict.fromkeys(name[:100].strip() for name in (*names[: len(FORMS)], *names[len(FORMS) :: 8])):
             try:
                 await keys.create(name, feature=name[:100])
             except Exception:

@@ -202,9 +202,12 @@ def test_f32_a_connection_that_closes_while_idle_costs_no_request_and_sends_noth
     "hook", ["app.detection.credentials.detect", "app.metering.settle.cost_of", "app.pipeline.build_entry"]
 )
 def test_f30_a_fault_of_our_own_is_none_of_the_requests(
-    hasty: Lectr, monkeypatch: pytest.MonkeyPatch, hook: str
+    hasty: Lectr, lectr: Lectr, monkeypatch: pytest.MonkeyPatch, hook: str
 ) -> None:
     """All hooks are in tests/edge/test_own_faults.py."""
+    # The hook is the whole process's: nothing else may be under way.
+    while lectr.health()["in_flight"]:
+        time.sleep(0.05)
     before = hasty.health()["unexpected_errors"]
 
     def fails(*_: object, **__: object) -> Any:

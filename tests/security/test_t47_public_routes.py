@@ -51,7 +51,9 @@ def test_t47_the_public_routes_are_the_listed_ones(lectr: Lectr, provider: Provi
 def test_t47_health_is_numbers_and_states_only(lectr: Lectr) -> None:
     document = httpx.get(f"http://127.0.0.1:{lectr.port}/health").json()
     texts = {name: value for name, value in document.items() if isinstance(value, str)}
-    assert texts.keys() == {"status", "version"}
+    assert texts.keys() <= {"status", "version", "database"}
+    assert texts.pop("version")[0].isdigit()
+    assert all(re.fullmatch("[a-z_]{2,20}", value) for value in texts.values())
 
 
 PATHS = ("/", "/nowhere", "/health", "/api/requests", "/api/nowhere", "/api", "/sign-in", "/static/x.js",
