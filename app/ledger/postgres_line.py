@@ -10,6 +10,7 @@ No statement outlives its transaction, so a pooler may give each transaction ano
 import asyncio
 import contextlib
 import selectors
+import socket
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -117,14 +118,27 @@ async def connect(target: PostgresTarget) -> Any:
     import asyncpg
 
     try:
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             **target.arguments,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=STATEMENT_TIMEOUT_S,
             statement_cache_size=0,
         )
+        _notice_silence(connection._transport.get_extra_info("socket"))
+        return connection
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         raise away(target, error) from error
+
+
+def _notice_silence(line: Any) -> None:
+    """A server that vanished without a word must not hold a thread for as long as a statement may take."""
+    if line.family != socket.AF_UNIX:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, seconds in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, option):
+                line.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 15_000)
 
 
 def away(target: PostgresTarget, error: BaseException) -> LedgerAway:

@@ -88,7 +88,8 @@ async def copy_ledger(source: Database, target: Database, told: Told = lambda _t
     finally:
         pipe.end()
         await asyncio.wait([reading])
-        reading.cancelled() or reading.exception()
+        if not reading.cancelled():
+            reading.exception()
     wrong = await verify_rollup(target)
     if wrong:
         raise LedgerError(f"{target.shown} has all rows, and as the source sums that differ from them: {wrong[0]}")

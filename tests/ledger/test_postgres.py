@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from app.counters import Counters
 from app.domain import LedgerEntry
 from app.errors import LedgerAway, LedgerError
 from app.ledger.care import Caretaker
@@ -181,7 +182,7 @@ async def test_a_start_without_the_server_knows_the_keys_of_the_last_one(server:
     secret, _ = await keys.create("program", feature="chat")
     await team.set("azure_endpoint", "https://a.openai.azure.com")
     added = await team.add_override("alias", "openai", "gpt-4o", alias="our-model")
-    care = Caretaker(database, lambda _: asyncio.sleep(0), lambda: 0)
+    care = Caretaker(database, lambda _: asyncio.sleep(0), Counters())
     care.start()
     await until(lambda: copy_of(database.beside).exists())
     await care.stop()

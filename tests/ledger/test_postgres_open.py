@@ -1,6 +1,8 @@
 """Getting to a PostgreSQL: what keeps Lectr out, whose database it is, its schema, TLS, sockets, poolers."""
 
 import asyncio
+import socket
+import time
 from pathlib import Path
 
 import msgspec
@@ -12,6 +14,7 @@ from app.ledger.database import open_database
 from app.ledger.filters import RequestFilter
 from app.ledger.keys import KeyStore
 from app.ledger.migrate import migration_config
+from app.ledger.postgres_line import connect
 from app.ledger.postgres_url import read_postgres_url
 from app.ledger.request_lists import count_requests
 from app.ledger.schema import HEAD
@@ -139,6 +142,28 @@ async def test_a_server_proves_itself_where_that_is_asked(server: Cluster, tmp_p
         else:
             with pytest.raises(LedgerAway, match="certificate"):
                 await open_database(settings)
+
+
+async def test_a_server_that_falls_silent_is_noticed_within_half_a_minute(place: Settings) -> None:
+    connection = await connect(read_postgres_url(place.database_url))
+    line = connection._transport.get_extra_info("socket")
+    assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    idle, pause, times = (
+        line.getsockopt(socket.IPPROTO_TCP, option)
+        for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+    )
+    assert idle + pause * times <= 30
+    assert 0 < line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 30_000
+    await connection.close()
+
+
+async def test_a_server_that_does_not_answer_is_given_up_in_time(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgres://u:secret@127.0.0.1:{silent.getsockname()[1]}/d"
+        began = time.monotonic()
+        with pytest.raises(LedgerAway, match="no answer in time"):
+            await open_database(Settings(data_dir=tmp_path, database_url=url))
+        assert time.monotonic() - began < 15
 
 
 async def test_a_socket_is_a_host_too(server: Cluster, tmp_path: Path) -> None:
