@@ -23,6 +23,8 @@ PROVIDER_UNKNOWN = "provider_unknown"
 
 KEPT_ANSWERS = 4096
 """A team asks for a few dozen models; whoever sends a new name each time must not fill the memory."""
+KEPT_CHARACTERS = 512
+"""A path and a header field may have 128 KB, which thousands of answers must not hold."""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,9 +76,11 @@ class Detector:
         asked = (question.model, question.path, question.provider_header, question.key_default, shape)
         known = self._answers.get(asked)
         if known is None:
-            if len(self._answers) >= KEPT_ANSWERS:
-                self._answers.clear()
-            known = self._answers[asked] = self._detect(question, shape)
+            known = self._detect(question, shape)
+            if len(question.path) + len(question.provider_header or "") <= KEPT_CHARACTERS:
+                if len(self._answers) >= KEPT_ANSWERS:
+                    self._answers.clear()
+                self._answers[asked] = known
         return known
 
     def _detect(self, question: Question, shape: KeyShape | None) -> Detection:

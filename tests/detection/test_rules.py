@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.detection.detect import detect
+from app.detection.detect import Detector, Question, detect
 from app.domain import Detection
 from tests.detection.catalogs import small_catalog
 
@@ -113,3 +113,10 @@ def test_only_the_default_is_not_recognised() -> None:
 
 def test_a_name_too_long_to_be_one_is_nobodys() -> None:
     assert ask("claude-" + ":1b-" * 1_000_000 + "\n!").detected_by == "default"
+
+
+def test_long_paths_and_headers_are_answered_and_not_kept() -> None:
+    detector = Detector(CATALOG)
+    for path, header in (("/v1/" + "x" * 600, None), ("/v1/files", "x" * 600), ("/v1/files", "groq")):
+        detector.detect(Question(model=None, path=path, provider_header=header, key_default=None, provider_key=None))
+    assert len(detector._answers) == 1
