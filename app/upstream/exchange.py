@@ -116,7 +116,11 @@ class _HttpxExchange:
         self._chunks = aiter(response.stream)
 
     async def read(self) -> bytes:
-        return await anext(self._chunks, b"")
+        # Other transports may give an empty chunk in between, which here would mean the end.
+        async for chunk in self._chunks:
+            if chunk:
+                return chunk
+        return b""
 
     async def aclose(self) -> None:
         await self._stream.aclose()

@@ -131,3 +131,18 @@ def test_urls_are_parsed_once_and_long_ones_are_not_kept() -> None:
     assert place_of("https://api.test:443/v1").host == b"api.test"
     assert place_of("http://127.0.0.1:8000/v1").host == b"127.0.0.1:8000"
     assert place_of("http://[::1]:8000/v1").host == b"[::1]:8000"
+
+
+async def test_an_empty_chunk_of_another_transport_is_not_the_end() -> None:
+    class Halting(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, stream=_Pieces())
+
+    answer = await send(Halting(), "http://h")
+    assert [await answer.read(), await answer.read(), await answer.read()] == [b"one", b"two", b""]
+
+
+class _Pieces(httpx.AsyncByteStream):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in (b"one", b"", b"two"):
+            yield piece
