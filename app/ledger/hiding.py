@@ -41,6 +41,9 @@ def hide_in_row(entry: LedgerEntry, parts: list[str]) -> None:
         "provider_request_id",
     ):  # fmt: skip
         setattr(entry, name, _hidden(getattr(entry, name), parts))
+    if entry.usage_json is not None and not _is_json(entry.usage_json):
+        # Something that was called a key was a number of tokens, too: one such row would break every export.
+        entry.usage_json = None
 
 
 def hide_in_start(started: Started, parts: list[str]) -> Started:
@@ -61,6 +64,14 @@ def _any(parts: list[str], text: str) -> bool:
         if part in text:
             return True
     return False
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _hidden(text: str | None, parts: list[str]) -> str | None:

@@ -36,6 +36,12 @@ def test_usage_stays_json() -> None:
     assert entry.usage_json == '{"[key]":1,"model":"[key]","prompt_tokens":9}'
 
 
+def test_usage_that_is_no_json_without_the_key_is_not_kept() -> None:
+    entry = row(usage_json='{"prompt_tokens":123456789012}')
+    hide_in_row(entry, telling_parts(("123456789012",)))
+    assert entry.usage_json is None
+
+
 @pytest.mark.parametrize("key", ["sk-x", "gpt-4o-mini", "", None, "gpt-4o-mini-2024-07-18-and-more"])
 def test_what_is_no_key_stays(key: str | None) -> None:
     """Also with a key that is no provider's: a short one could be a part of any name."""
