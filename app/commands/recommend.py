@@ -75,7 +75,10 @@ def _lines(report: AdviceReport, cards: list[Card], policy: Mapping[str, Any]) -
 def _calendar_line(ending: Ending, days: int) -> str:
     said = f"  {ending.ends}  {ending.provider}/{ending.model}: {ending.requests:,} requests"
     if ending.compared_requests:
-        instead = f"{_usd(ending.candidate_picousd)} instead of {_usd(ending.current_picousd)}"
+        now, then = _usd(ending.current_picousd), _usd(ending.candidate_picousd)
+        instead = (
+            f"{then} instead of {now}" if ending.candidate_picousd != ending.current_picousd else f"the same, {now}"
+        )
         return f"{said}; on {ending.replacement} your last {days} days would have cost {instead}"
     return f"{said}; {ending.replacement or 'nobody'} is named to replace it"
 

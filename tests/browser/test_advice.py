@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from app.operations.advice import AdviceEngine, AdviceReport
 from tests.browser.conftest import Seat
 from tests.console.stage import Stage, running
 
@@ -158,3 +159,21 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(sit: Sit, demo: 
         found[path] = _axe(seat)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     assert {path: faults for path, faults in found.items() if faults} == {}
+
+
+def test_a_page_that_came_too_early_fills_itself(sit: Sit, demo: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = AdviceEngine.report_within
+    looks = 0
+
+    async def later(engine: AdviceEngine, seconds: float) -> AdviceReport | None:
+        nonlocal looks
+        looks += 1
+        return None if looks <= 2 else await ready(engine, seconds)
+
+    monkeypatch.setattr(AdviceEngine, "report_within", later)
+    seat = sit(demo)
+    seat.sign_in()
+    seat.page.goto(demo.url + "/recommendations")
+    expect(seat.page.locator("#advice")).to_contain_text("Adding up your requests")
+    expect(seat.page.locator("#advice article").first).to_be_visible(timeout=30_000)
+    assert looks == 3
