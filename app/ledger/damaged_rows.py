@@ -11,6 +11,7 @@ from sqlalchemy import exc
 from app.domain import LedgerEntry
 from app.ledger.clock import DAY_US, id_floor
 from app.ledger.rows import ENTRY_SELECT, entry_of
+from app.ledger.sqlite_files import url_of
 from app.ledger.tables import details, groups, requests
 
 ROWS_AT_ONCE = 500
@@ -42,7 +43,7 @@ class DamagedRows:
         self._turn = threading.Lock()
         self._closed = False
         self._engine = sa.create_engine(
-            f"sqlite:///{path}",
+            url_of(path),
             poolclass=sa.StaticPool,
             connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 5},
         )

@@ -17,10 +17,7 @@ def migration_config(place: Path | PostgresTarget) -> Config:
     """Alembic's configuration for the ledger in this file, or on this server."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    if isinstance(place, Path):
-        config.set_main_option("sqlalchemy.url", f"sqlite:///{place}".replace("%", "%%"))
-    else:
-        config.attributes["target"] = place
+    config.attributes["place"] = place
     return config
 
 

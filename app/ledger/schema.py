@@ -17,7 +17,7 @@ from app.errors import LedgerError
 from app.ledger.advice_tables import METADATA
 from app.ledger.clock import now_us
 from app.ledger.sqlite_copy import BACKUPS, back_up_before_migration
-from app.ledger.sqlite_files import FileLock
+from app.ledger.sqlite_files import FileLock, url_of
 from app.ledger.tables import calendars, changes, schema_info
 
 REVISIONS = ("m0001", "m0002", "m0003")
@@ -101,9 +101,7 @@ def _is_empty(path: Path) -> bool:
 
 def create_tables(path: Path) -> None:
     """Make all tables in an empty file and mark it as of this code's revision."""
-    engine = sa.create_engine(
-        f"sqlite:///{path}", poolclass=sa.NullPool, connect_args={"isolation_level": None, "timeout": 5}
-    )
+    engine = sa.create_engine(url_of(path), poolclass=sa.NullPool, connect_args={"isolation_level": None, "timeout": 5})
     with engine.connect() as connection, connection.begin():
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         METADATA.create_all(connection)

@@ -20,7 +20,7 @@ from app.ledger.clock import now_us
 from app.ledger.damage import find_damage
 from app.ledger.essentials import Essentials, copy_of, joined, put_essentials, read_copy, salvage
 from app.ledger.schema import MIGRATION_WAIT_S, NOT_BEGUN, create_tables
-from app.ledger.sqlite_files import SIDE_SUFFIXES, FileLock, file_id, make_private_file
+from app.ledger.sqlite_files import SIDE_SUFFIXES, FileLock, file_id, make_private_file, url_of
 from app.ledger.tables import calendars
 
 CORRUPT = ".corrupt-"
@@ -165,7 +165,7 @@ def _put_new(database: Path, found: Essentials) -> dict[str, int]:
     make_private_file(fresh)
     try:
         create_tables(fresh)
-        engine = sa.create_engine(f"sqlite:///{fresh}", poolclass=sa.NullPool, connect_args={"isolation_level": None})
+        engine = sa.create_engine(url_of(fresh), poolclass=sa.NullPool, connect_args={"isolation_level": None})
         with engine.connect() as connection, connection.begin():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             saved = put_essentials(connection, found)

@@ -13,7 +13,7 @@ from app.errors import LedgerError
 from app.ledger.damage import is_damage
 from app.ledger.schema import prepare_schema
 from app.ledger.setting_aside import renew_lost, replace_damaged
-from app.ledger.sqlite_files import NO_FILE, FileLock, file_id, make_private_file
+from app.ledger.sqlite_files import NO_FILE, FileLock, file_id, make_private_file, url_of
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -54,7 +54,7 @@ class SqliteEngines:
 
     async def _connect(self) -> None:
         await prepare_schema(self._file)
-        url = sa.URL.create("sqlite", database=str(self._file))
+        url = url_of(self._file)
         self._readers = sa.create_engine(
             url,
             poolclass=sa.QueuePool,
@@ -117,7 +117,9 @@ class SqliteEngines:
 
     def read_alone(self, work: Work[T]) -> T:
         """The same on a connection of its own, so that one who reads at length keeps no reader from a page."""
-        engine = sa.create_engine(f"sqlite:///{self._file}", poolclass=sa.NullPool, connect_args=_OPTIONS)
+        engine = sa.create_engine(
+            url_of(self._file), poolclass=sa.NullPool, hide_parameters=True, connect_args=_OPTIONS
+        )
         _configure(engine, "BEGIN", "PRAGMA query_only=ON")
         with engine.connect() as connection, connection.begin():
             return work(connection)

@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from app.errors import LedgerError
 from app.settings import Settings
 
@@ -27,6 +29,11 @@ def path_of(settings: Settings) -> Path:
             "postgres://USER:PASSWORD@HOST:5432/DATABASE or sqlite:////absolute/path/lectr.db, or leave it empty"
         )
     return Path(rest[1:].partition("?")[0]).absolute()
+
+
+def url_of(path: Path) -> sa.URL:
+    """The URL of a file, whatever its name: as text, a `?` in it would name another file."""
+    return sa.URL.create("sqlite", database=str(path))
 
 
 def make_private_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.script import ScriptDirectory
 
 from app.errors import LedgerError
@@ -127,3 +128,19 @@ async def test_many_openers_of_a_new_file_take_turns(settings: Settings) -> None
         await asyncio.create_subprocess_exec(sys.executable, "-c", OPENER, str(settings.data_dir)) for _ in range(4)
     ]
     assert [await child.wait() for child in children] == [0, 0, 0, 0]
+
+
+async def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    """As text a URL ends at a question mark: tables went into another file, and every write failed."""
+    folder = tmp_path / "a?b=c#d%e"
+    folder.mkdir()
+    path = folder / "lectr.db"
+    await asyncio.to_thread(command.upgrade, migration_config(path), REVISIONS[0])
+    database = await open_database(Settings(data_dir=folder))
+    try:
+        for read in (database.read, database.read_at_length):
+            assert await read(lambda connection: connection.exec_driver_sql("SELECT 1 FROM requests").first()) is None
+    finally:
+        await database.close()
+    assert [child.name for child in tmp_path.iterdir()] == [folder.name]
+    assert schema_version(path) == HEAD

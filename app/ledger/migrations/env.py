@@ -1,5 +1,6 @@
 """Alembic's entry: one connection, one transaction, for the file or server that `migrate` names."""
 
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -7,6 +8,8 @@ from alembic import context
 from sqlalchemy import event
 
 from app.ledger.postgres_line import Line
+from app.ledger.postgres_url import PostgresTarget
+from app.ledger.sqlite_files import url_of
 
 
 def run(connection: sa.Connection) -> None:
@@ -14,8 +17,8 @@ def run(connection: sa.Connection) -> None:
     context.run_migrations()
 
 
-def run_on_file() -> None:
-    engine = sa.create_engine(context.config.get_main_option("sqlalchemy.url") or "", poolclass=sa.NullPool)
+def run_on_file(path: Path) -> None:
+    engine = sa.create_engine(url_of(path), poolclass=sa.NullPool)
 
     @event.listens_for(engine, "connect")
     def _no_implicit_begin(connection: Any, _record: object) -> None:
@@ -29,11 +32,11 @@ def run_on_file() -> None:
         run(opened)
 
 
-target = context.config.attributes.get("target")
-if target is None:
-    run_on_file()
+place: Path | PostgresTarget = context.config.attributes["place"]
+if isinstance(place, Path):
+    run_on_file(place)
 else:
-    line = Line(target, writes=True)
+    line = Line(place, writes=True)
     try:
         line.run(run)
     finally:
