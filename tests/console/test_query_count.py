@@ -40,7 +40,7 @@ def statements() -> Iterator[list[str]]:
 
 
 def fewest(admin: Visit, path: str, statements: list[str]) -> list[str]:
-    """The statements of the quietest of three loads: keys or settings that another process changed are read anew too."""
+    """The statements of the quietest of three loads: keys or settings changed elsewhere are read anew too."""
     loads = []
     for _ in range(3):
         statements.clear()
