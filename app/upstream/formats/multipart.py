@@ -17,7 +17,7 @@ def form_fields(body: bytes, content_type: str, wanted: Collection[str]) -> dict
     """The values of the fields named in `wanted`, in order.
 
     None if the body has no readable part, or if it could be read in two ways: more parts than any client sends, or
-    one with two names.
+    one with two names or an endless header.
     """
     boundary = _boundary(content_type)
     if not boundary:
@@ -32,9 +32,10 @@ def form_fields(body: bytes, content_type: str, wanted: Collection[str]) -> dict
             break
         end = _next_delimiter(body, start, delimiter)
         parts += 1
-        names, value = _field(body, start, end - 2 if end >= 0 else len(body))
-        if len(names) > 1 or parts > _MAX_PARTS:
+        part = _field(body, start, end - 2 if end >= 0 else len(body))
+        if part is None or len(part[0]) > 1 or parts > _MAX_PARTS:
             return None
+        names, value = part
         if names and names[0] in wanted:
             fields.setdefault(names[0], []).append(value)
         start = end
@@ -61,14 +62,24 @@ def _boundary(content_type: str) -> bytes:
     return boundary.encode("latin-1", "replace") if isinstance(boundary, str) else b""
 
 
-def _field(body: bytes, start: int, end: int) -> tuple[list[str], str]:
-    """The names a part gives itself, one if it is well made, none if it is a file, and its value."""
+def _field(body: bytes, start: int, end: int) -> tuple[list[str], str] | None:
+    """The names a part gives itself, one if it is well made, none if it is a file, and its value.
+
+    None where the part's header has no end.
+    """
     header_end = body.find(b"\r\n\r\n", start, min(end, start + _MAX_HEADER_BYTES))
+    if header_end < 0:
+        # A blank line that others may find behind the next delimiter: then all that follows is another part to them.
+        return None
     names: list[str] = []
-    for line in body[start:header_end].split(b"\r\n") if header_end >= 0 else ():
+    for line in body[start:header_end].split(b"\r\n"):
         match = _DISPOSITION.fullmatch(line.rstrip(b" \t"))
         if match is None:
-            continue
+            lowered = line.lower()
+            if not lowered.startswith(b"content-disposition"):
+                continue
+            # A file may have any name; a field has one that everybody reads alike.
+            return ([], "") if b"filename" in lowered else None
         found = _EACH_PARAMETER.findall(match[1])
         if any(name.lower() in (b"filename", b"filename*") for name, _, _ in found):
             return [], ""
