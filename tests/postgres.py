@@ -27,6 +27,8 @@ from app.ledger.postgres_schema import prepare_schema
 from app.ledger.postgres_url import read_postgres_url
 
 PASSWORD = "p@ss:w/o?rd#%é+"
+RUNS_ON_IT = os.environ.get("LECTR_TEST_DATABASE") == "postgresql"
+"""True in `make test-postgres`."""
 MISSING = "PostgreSQL is missing: install postgresql"
 STARTS_WITHIN_S = 30.0
 _TEMPLATE = "lectr_template"
@@ -185,4 +187,4 @@ def fresh_url() -> str:
 @functools.cache
 def database_url(folder: Path) -> str:
     """DATABASE_URL of a Lectr with this data folder: none, or a database of its own in a run on PostgreSQL."""
-    return fresh_url() if os.environ.get("LECTR_TEST_DATABASE") == "postgresql" else ""
+    return fresh_url() if RUNS_ON_IT else ""

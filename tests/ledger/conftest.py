@@ -1,7 +1,7 @@
 """A fresh ledger for each test that asks for `settings` or `database`.
 
 Tests marked `any_database`, usually a whole module, run twice, in a file and on a PostgreSQL; those marked
-`sqlite_only` are about the file itself.
+`sqlite_only` are about the file itself, and `any_database(long=True)` meets PostgreSQL in `make test-postgres` alone.
 """
 
 from collections.abc import AsyncIterator
@@ -19,7 +19,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     kinds: list[object] = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
     marked = metafunc.definition.get_closest_marker
-    both = marked("any_database") is not None and marked("sqlite_only") is None
+    either = marked("any_database")
+    both = either is not None and marked("sqlite_only") is None
+    if either is not None and either.kwargs.get("long"):
+        both = both and postgres.RUNS_ON_IT
     metafunc.parametrize("settings", kinds if both else kinds[:1], indirect=True)
 
 

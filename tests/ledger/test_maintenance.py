@@ -134,6 +134,7 @@ async def test_counts_say_what_the_tables_hold(settings: Settings) -> None:
     await database.close()
 
 
+@pytest.mark.any_database
 async def test_a_new_price_changes_row_sums_and_log_together(database: Database) -> None:
     unpriced = entry(cost_picousd=None, cost_reason=CostReason.UNKNOWN_MODEL, price_entry=None, flags=("x",))
     free = entry(T0 + 1000, billable=False, cost_picousd=0)

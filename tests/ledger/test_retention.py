@@ -4,6 +4,7 @@ import asyncio
 import random
 from datetime import date
 
+import msgspec
 import pytest
 
 from app.counters import Counters
@@ -17,6 +18,7 @@ from app.ledger.insert import insert_many
 from app.ledger.journal import Journal
 from app.ledger.reports import RequestFilter, count_requests, list_requests, stream_requests, usage_by
 from app.ledger.retention import DELETED_AT_ONCE, delete_some, oldest_kept_us
+from app.ledger.setting_aside import SetAside
 from app.ledger.spool_format import END, START, frame
 from app.ledger.team import TeamStore
 from app.ledger.verify import verify_rollup
@@ -25,7 +27,7 @@ from app.settings import Settings
 from tests.ledger.builders import DAY0, T0, realistic
 from tests.ledger.test_journal import begun, ended, interrupted, leave, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.any_database(long=True)]
 
 DAYS = 10
 PER_DAY = 150
@@ -128,6 +130,20 @@ async def test_the_caretaker_deletes_only_when_told_to(database: Database, monke
             await asyncio.sleep(0.02)
     await care.stop()
     assert await verify_rollup(database) == []
+
+
+async def test_nothing_is_deleted_while_a_damaged_file_is_still_read(database: Database) -> None:
+    """What is deleted then comes back when the file is read once more, and its sums are there already."""
+    await insert_many(database, made())
+    days = now_us() // DAY_US - KEPT_FROM // DAY_US
+    care = Caretaker(database, LedgerWriter(database).write_again, Counters(), lambda: days)
+    report = SetAside(file="lectr.db.corrupt-1", at_us=T0, reason="test")
+    care._figures = msgspec.structs.replace(care._figures, set_aside=(report,))
+    await care._delete_old()
+    assert await count_requests(database, RequestFilter()) == DAYS * PER_DAY
+    care._figures = msgspec.structs.replace(care._figures, set_aside=(msgspec.structs.replace(report, searched=True),))
+    await care._delete_old()
+    assert await count_requests(database, RequestFilter()) == 4 * PER_DAY
 
 
 async def test_nothing_is_deleted_while_a_calendar_is_built(database: Database) -> None:
