@@ -171,7 +171,8 @@ class Caretaker:
     async def _delete_old(self) -> float:
         """Delete rows that are older than the team keeps them, a few at a time, with air for the others between."""
         days = self._retention_days()
-        if days is None:
+        # Rows that are deleted while a damaged file is still read would come back from it, and be counted twice.
+        if days is None or any(not report.searched for report in self._figures.set_aside):
             return LOOK_EVERY_S
         before_us = oldest_kept_us(now_us(), days)
         deleted = 0
