@@ -282,3 +282,14 @@ class LedgerEntry(msgspec.Struct, kw_only=True):
     prompt_bytes: int = 0
     used: tuple[str, ...] = ()
     provider_request_id: str | None = None
+
+    def take_counts(self, usage: Usage) -> None:
+        """The counts of a usage that have columns of their own."""
+        self.input_tokens = usage.input_tokens
+        self.cache_read_input_tokens = usage.cache_read_input_tokens
+        self.cache_write_5m_input_tokens = usage.cache_write_5m_input_tokens
+        self.cache_write_1h_input_tokens = usage.cache_write_1h_input_tokens
+        self.output_tokens = usage.output_tokens
+        self.reasoning_tokens = usage.reasoning_tokens
+        self.input_audio_tokens = usage.input_audio_tokens
+        self.output_audio_tokens = usage.output_audio_tokens

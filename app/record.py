@@ -14,7 +14,6 @@ from app.domain import (
     LedgerEntry,
     Outcome,
     Reply,
-    Usage,
     UsageSource,
 )
 from app.errors import ProviderBadResponse, ProviderReset, ProviderTimeout, ProviderUnreachable, UpstreamError
@@ -158,7 +157,8 @@ def build_entry(record: Record, catalog: Catalog, *, whole: bool) -> LedgerEntry
     )
     if record.first_byte_ns is not None:
         entry.ttfb_ms = (record.first_byte_ns - record.started_ns) // 1_000_000
-    _add_tokens(entry, settlement.usage)
+    if usage is not None:
+        entry.take_counts(usage)
     hide_in_row(entry, record.telling_parts())
     return entry
 
@@ -255,7 +255,8 @@ def interrupted_entry(started: Started, catalog: Catalog) -> LedgerEntry:
         prompt_bytes=started.prompt_bytes,
         used=started.used,
     )
-    _add_tokens(entry, usage)
+    if usage is not None:
+        entry.take_counts(usage)
     return entry
 
 
@@ -278,16 +279,3 @@ def _settle(record: Record, catalog: Catalog, *, whole: bool) -> Settlement:
 def _outcome(record: Record) -> Outcome:
     failed = record.reply.provider_error is not None or record.status is None or record.status >= 400
     return Outcome.PROVIDER_ERROR if failed else Outcome.OK
-
-
-def _add_tokens(entry: LedgerEntry, usage: Usage | None) -> None:
-    if usage is None:
-        return
-    entry.input_tokens = usage.input_tokens
-    entry.cache_read_input_tokens = usage.cache_read_input_tokens
-    entry.cache_write_5m_input_tokens = usage.cache_write_5m_input_tokens
-    entry.cache_write_1h_input_tokens = usage.cache_write_1h_input_tokens
-    entry.output_tokens = usage.output_tokens
-    entry.reasoning_tokens = usage.reasoning_tokens
-    entry.input_audio_tokens = usage.input_audio_tokens
-    entry.output_audio_tokens = usage.output_audio_tokens

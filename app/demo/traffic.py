@@ -129,14 +129,7 @@ def _meter(catalog: Catalog, entry: LedgerEntry, provider: str, reply: Reply, *,
     entry.cost_picousd, entry.cost_reason, entry.price_entry = cost.picousd, cost.reason, cost.price_entry
     entry.flags = tuple(dict.fromkeys(entry.flags + usage.flags + cost.flags))
     entry.usage_json = usage_json(reply)
-    entry.input_tokens = usage.input_tokens
-    entry.cache_read_input_tokens = usage.cache_read_input_tokens
-    entry.cache_write_5m_input_tokens = usage.cache_write_5m_input_tokens
-    entry.cache_write_1h_input_tokens = usage.cache_write_1h_input_tokens
-    entry.output_tokens = usage.output_tokens
-    entry.reasoning_tokens = usage.reasoning_tokens
-    entry.input_audio_tokens = usage.input_audio_tokens
-    entry.output_audio_tokens = usage.output_audio_tokens
+    entry.take_counts(usage)
 
 
 @lru_cache(maxsize=DAYS + 2)
