@@ -32,7 +32,7 @@ DISK_MB = 64
 
 
 class Step(msgspec.Struct, kw_only=True):
-    """One run. `most` are bounds of its notes; with `must_break` it is a control and has to be wrong somewhere."""
+    """One run. `most` are bounds of its notes; a `control` has to be wrong somewhere."""
 
     name: str
     run: Callable[[Path], Run]
@@ -40,8 +40,7 @@ class Step(msgspec.Struct, kw_only=True):
     most: Mapping[str, float] = {}
     ready_p99_s: float | None = None
     rate: float | None = None
-    loses: bool = False
-    must_break: str | None = None
+    control: bool = False
 
     def wrong(self, run: Run) -> list[str]:
         """What is not as it must be, a sentence each."""
@@ -80,8 +79,8 @@ def _loaded(fault: Fault, seconds: float, control: str | None = None) -> Callabl
     return partial(under_load, fault=fault, seconds=seconds, control=control)
 
 
-def _control(name: str, run: Callable[[Path], Run], broken: str = "", **more: Any) -> Step:
-    return Step(name=f"{name}, control", run=run, must_break=broken or "any", **more)
+def _control(name: str, run: Callable[[Path], Run], **more: Any) -> Step:
+    return Step(name=f"{name}, control", run=run, control=True, **more)
 
 
 def _on_files() -> list[Step]:
@@ -109,13 +108,13 @@ def _on_files() -> list[Step]:
         _control("locked", _loaded(locked, 3, "gives-up-at-once")),
         _control("deleted", _loaded(deleted, 3, "no-rebuild")),
         _control("corrupted", _loaded(corrupted, 3, "hurried-no-mend")),
-        _control("damaged at rest", partial(damaged_starts, seeds=range(12), control="no-mend"), "start"),
+        _control("damaged at rest", partial(damaged_starts, seeds=range(12), control="no-mend")),
         _control("two processes", partial(two_processes, seconds=5, control="gives-up-at-once")),
-        _control("few descriptors", partial(few_files, control="no-cap"), "start"),
+        _control("few descriptors", partial(few_files, control="no-cap")),
         _control("hang-ups", partial(hang_ups, count=100, control="no-watch"), most={"closed_p99_ms": CLOSED_P99_MS}),
         _control("worker killed", partial(worker_killed, kills=2, control="no-spool")),
         _control("jumping clock", partial(jumping_clock, control="wall-clock")),
-        _control("blocked log", partial(blocked_log, control="talking-in-line", seconds=2), "start"),
+        _control("blocked log", partial(blocked_log, control="talking-in-line", seconds=2)),
         _control("disk errors", partial(disk_errors, control="gives-up"), needs=has_strace),
         _control("SIGTERM", partial(shutdown, live=30, stalled=10, drain_s=5.0, control="no-drain")),
     ]
