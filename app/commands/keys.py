@@ -49,17 +49,18 @@ async def create(
 @keys.command("list")
 @command
 async def list_keys() -> None:
-    """All keys with their defaults; never their secrets."""
+    """All keys with their defaults and limits; never their secrets."""
     async with ledger() as database:
         rows = await KeyStore(database).list()
     if not rows:
         click.echo(f"No keys yet. `{lectr_command('keys create NAME')}` makes one.")
         return
+    click.echo(f"{'name':30} {'ends in':8} {'state':8} {'provider':10} {'a minute':>8} {'streams':>7}  feature")
     for row in rows:
         state = "revoked" if row.revoked_at_us else "active"
-        click.echo(
-            f"{row.name:30} …{row.hint}  {state:8} {row.default_provider or '-':10} {row.default_feature or '-'}"
-        )
+        limits = f"{row.requests_per_minute or '-':>8} {row.concurrent_streams or '-':>7}"
+        provider, feature = row.default_provider or "-", row.default_feature or "-"
+        click.echo(f"{row.name:30} …{row.hint:7} {state:8} {provider:10} {limits}  {feature}")
 
 
 @keys.command("revoke")

@@ -34,6 +34,8 @@ async def detect(models: tuple[str, ...]) -> None:
         if match is not None:
             rates = match.price.rates
             price = f"${rates.get('input_mtok', '-')} in, ${rates.get('output_mtok', '-')} out per million tokens"
+            if match.by_base:
+                price += "  (price of the undated name)"
         near = f"  (near: {', '.join(found.near_misses)})" if found.near_misses and match is None else ""
         click.echo(f"{name}\t{found.provider if recognised else 'unknown'}\t{found.detected_by}\t{price}{near}")
 
@@ -84,7 +86,7 @@ def check(path: Path) -> None:
 @registry.command("refresh")
 def refresh() -> None:
     """Make prices.json anew from the installed package genai-prices (a development command)."""
-    made = build_price_list(datetime.now(UTC).date())
+    made = _installed_list()
     for line in diff_price_lists(PRICE_LIST.read_bytes(), made):
         click.echo(line)
     PRICE_LIST.write_bytes(made)
@@ -95,10 +97,20 @@ def refresh() -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
 def diff(file: Path | None) -> None:
     """Show how FILE, or the installed package's list, differs from the prices in use."""
-    newer = file.read_bytes() if file else build_price_list(datetime.now(UTC).date())
+    newer = file.read_bytes() if file else _installed_list()
     with sentences():
         lines = diff_price_lists(PRICE_LIST.read_bytes(), newer)
     click.echo("\n".join(lines) or "No difference.")
+
+
+def _installed_list() -> bytes:
+    try:
+        return build_price_list(datetime.now(UTC).date())
+    except ModuleNotFoundError as error:
+        if error.name != "genai_prices":
+            raise
+        click.echo("lectr: the package genai-prices is not installed; `make setup-dev` installs it", err=True)
+        raise click.exceptions.Exit(1) from None
 
 
 @registry.command("import")

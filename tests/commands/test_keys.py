@@ -18,12 +18,12 @@ def test_a_key_lives_within_a_second_and_ends_within_a_second(served_box: Box, s
 
 
 def test_the_list_shows_names_and_defaults_and_no_secret(served_box: Box, server: Server) -> None:
-    key = served_box.key("house", "--provider", "Groq", "--feature", "search")
+    key = served_box.key("house", "--provider", "Groq", "--feature", "search", "--requests-per-minute", "30")
     served_box.key("gone")
     served_box.ok("keys", "revoke", "gone")
     listed = served_box.ok("keys", "list")
     lines = {line.split()[0]: line.split()[1:] for line in listed.splitlines()}
-    assert lines["house"] == [f"…{key[-4:]}", "active", "groq", "search"]
+    assert lines["house"] == [f"…{key[-4:]}", "active", "groq", "30", "-", "search"]
     assert "revoked" in lines["gone"]
     assert key not in listed
 

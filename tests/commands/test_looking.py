@@ -1,11 +1,14 @@
 """`lectr detect` and `lectr registry`: what Lectr knows, and what a newer list would change."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from app.commands.looking import registry
 from tests.commands.cli import ROOT, Box, Server, seconds_until
 
 
@@ -22,16 +25,18 @@ def newer_list(folder: Path, **prices: str) -> Path:
 
 
 def test_detect_says_provider_rule_and_price(box: Box) -> None:
-    said = box.ok("detect", "gpt-4o", "openai/gpt-oss-120b", "claude-next", "nobody-knows")
+    said = box.ok("detect", "gpt-4o", "openai/gpt-oss-120b", "claude-next", "nobody-knows", "gpt-4o-2099-01-01")
     lines = [line.split("\t") for line in said.splitlines()]
     assert [line[:3] for line in lines] == [
         ["gpt-4o", "openai", "exact"],
         ["openai/gpt-oss-120b", "groq", "exact"],
         ["claude-next", "anthropic", "prefix"],
         ["nobody-knows", "unknown", "default"],
+        ["gpt-4o-2099-01-01", "openai", "prefix"],
     ]
     assert lines[0][3] == "$2.5 in, $10 out per million tokens"
     assert lines[2][3].startswith("no price")
+    assert lines[4][3] == lines[0][3] + "  (price of the undated name)"
     assert not box.data.exists(), "looking must not make a data folder"
 
 
@@ -58,6 +63,14 @@ def test_a_fault_in_the_registry_is_named_with_its_file(box: Box, broken_tree: P
 def test_diff_shows_what_is_new(box: Box) -> None:
     newer = newer_list(box.folder, **{"gpt-7": "3"})
     assert any("gpt-7" in line for line in box.ok("registry", "diff", str(newer)).splitlines())
+
+
+@pytest.mark.parametrize("name", ["diff", "refresh"])
+def test_without_the_price_package_it_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    done = CliRunner().invoke(registry, [name])
+    assert done.exit_code == 1
+    assert "genai-prices is not installed; `make setup-dev` installs it" in done.output
 
 
 def test_an_imported_list_is_in_force_in_a_running_server(served_box: Box, server: Server) -> None:
