@@ -157,7 +157,7 @@ def streams_section(results: Results) -> str:
             "delay p50 ms",
             "p99 ms",
             "KiB per stream",
-            "failed",
+            "not opened or cut off",
         ]
         said += ["### Slow streams, all open at once\n", *(_measured(results, part) for part in parts)]
         said.append(table(head, rows))
