@@ -11,7 +11,7 @@ from app.commands.launched import lectr_command
 from app.commands.running import command, ledger, settings_from_env
 from app.errors import NotFoundError, SettingsError
 from app.ledger.keys import KeyStore
-from app.ledger.users import UserStore
+from app.ledger.users import MIN_PASSWORD_CHARACTERS, UserStore
 from app.settings import Settings
 
 
@@ -78,13 +78,19 @@ def users() -> None:
     """People who may open the console."""
 
 
+def _long_enough(password: str) -> None:
+    if len(password) < MIN_PASSWORD_CHARACTERS:
+        raise SettingsError(f"a password has at least {MIN_PASSWORD_CHARACTERS} characters")
+
+
 @users.command("create")
 @click.argument("name")
 @click.option("--role", type=click.Choice(["admin", "viewer"]), default="admin", show_default=True)
-@click.password_option(help="Asked for if not given.")
+@click.password_option(help="10 characters or more; asked for if not given.")
 @command
 async def create_user(name: str, role: str, password: str) -> None:
     """Make a user with a password."""
+    _long_enough(password)
     async with ledger() as database:
         await UserStore(database).create(name, password, role)
     click.echo(f"User {name!r} ({role}) is made.")
@@ -92,10 +98,11 @@ async def create_user(name: str, role: str, password: str) -> None:
 
 @users.command("passwd")
 @click.argument("name")
-@click.password_option(help="Asked for if not given.")
+@click.password_option(help="10 characters or more; asked for if not given.")
 @command
 async def set_password(name: str, password: str) -> None:
     """Change a password; all sessions of the user end."""
+    _long_enough(password)
     async with ledger() as database:
         await UserStore(database).set_password(name, password)
     click.echo(f"The password of {name!r} is changed.")

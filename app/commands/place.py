@@ -1,5 +1,6 @@
 """Where Lectr is about to run: is the port free, and does the disk keep what is written?"""
 
+import errno
 import os
 import re
 import socket
@@ -26,9 +27,12 @@ def listening_socket(settings: Settings) -> socket.socket:
         listener.bind((settings.host, settings.port))
     except OSError as error:
         listener.close()
+        said = f"cannot listen on {settings.host}:{settings.port} ({error.strerror})"
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise SettingsError(f"{said}. HOST must be an address of this machine, such as 127.0.0.1") from None
         holder = _holder(settings.port)
         raise SettingsError(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror})"
+            said
             + (f"; it is held by {holder}" if holder else "")
             + f". Choose another port: PORT={settings.port + 1 if settings.port < 65535 else 8000}"
         ) from None

@@ -8,8 +8,7 @@ from app.console.page import Page
 from app.console.session import VIEWER_MAY, set_session
 from app.console.settings import Created, Result, answer_settings
 from app.errors import ConflictError, LectrError
-
-_MIN_PASSWORD_CHARACTERS = 10
+from app.ledger.users import MIN_PASSWORD_CHARACTERS
 
 
 @post("/settings/users")
@@ -71,6 +70,6 @@ async def change_password(page: NamedDependency[Page]) -> Response[bytes]:
 
 def _password(form: dict[str, str]) -> str:
     password = form.get("password", "")
-    if len(password) < _MIN_PASSWORD_CHARACTERS:
-        raise ConflictError(f"A password has at least {_MIN_PASSWORD_CHARACTERS} characters.")
+    if len(password) < MIN_PASSWORD_CHARACTERS:
+        raise ConflictError(f"A password has at least {MIN_PASSWORD_CHARACTERS} characters.")
     return password

@@ -17,6 +17,7 @@ from app.ledger.tables import sessions, sign_in_links, users
 ROLES = ("admin", "viewer")
 LINK_LIFE_US = 15 * 60 * 1_000_000
 HASHED_AT_ONCE = 2
+MIN_PASSWORD_CHARACTERS = 10
 MAX_PASSWORD_CHARACTERS = 1000
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 

@@ -155,7 +155,10 @@ def test_a_port_that_is_taken_names_who_holds_it(box: Box, server: Server) -> No
 
 
 def test_a_host_that_does_not_exist_is_said(box: Box) -> None:
-    assert "cannot listen on" in box.refused("serve", "--host", "203.0.113.7")
+    for host in ("203.0.113.7", "no such host"):
+        said = box.refused("serve", "--host", host)
+        assert "cannot listen on" in said
+        assert "HOST must be an address of this machine" in said
 
 
 @pytest.mark.parametrize(
