@@ -22,6 +22,7 @@ KEPT = {
     "the last line of a cut event was said twice": ("readers", "0ad90a0a0a0a0b001709ffffff291515151515151515151500"),
     "a form's part with two names": ("forms", "04090c0605"),
     "a part whose header has no end": ("forms", "040a0e0622310431"),
+    "a file's name of a kind that some pass over": ("forms", "22040a0e0605"),
     "a name with something behind it": ("forms", "0409010604112205"),
     "text of a record that is no UTF-8": ("spool", "a509201a08220718c9fb"),
     "a record of the year 394773": (
@@ -93,6 +94,8 @@ def test_a_form_that_two_readers_read_differently_is_refused() -> None:
     # Something behind the name that some pass over; behind a file's name it is a file's all the same.
     assert read(part(b'name="model"--', b"a")) is None
     assert read(part(b'name="file"; filename="a"b.mp3"', b"x") + part(b'name="model"', b"b")) == {"model": ["b"]}
+    assert read(part(b"name=\"model\"; filename*=utf-8''a", b"x")) is None
+    assert read(part(b"name=\"file\"; filename*=utf-8''a", b"x") + part(b'name="model"', b"b")) == {"model": ["b"]}
     # A name inside of another parameter's quotes is none.
     assert read(part(b'x="; name=model"; name="y"', b"a")) == {}
 

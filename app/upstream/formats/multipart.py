@@ -32,7 +32,7 @@ def form_fields(body: bytes, content_type: str, wanted: Collection[str]) -> dict
             break
         end = _next_delimiter(body, start, delimiter)
         parts += 1
-        part = _field(body, start, end - 2 if end >= 0 else len(body))
+        part = _field(body, start, end - 2 if end >= 0 else len(body), wanted)
         if part is None or len(part[0]) > 1 or parts > _MAX_PARTS:
             return None
         names, value = part
@@ -62,10 +62,10 @@ def _boundary(content_type: str) -> bytes:
     return boundary.encode("latin-1", "replace") if isinstance(boundary, str) else b""
 
 
-def _field(body: bytes, start: int, end: int) -> tuple[list[str], str] | None:
+def _field(body: bytes, start: int, end: int, wanted: Collection[str]) -> tuple[list[str], str] | None:
     """The names a part gives itself, one if it is well made, none if it is a file, and its value.
 
-    None where the part's header has no end.
+    None where others could read the part differently.
     """
     header_end = body.find(b"\r\n\r\n", start, min(end, start + _MAX_HEADER_BYTES))
     if header_end < 0:
@@ -81,11 +81,16 @@ def _field(body: bytes, start: int, end: int) -> tuple[list[str], str] | None:
             # A file may have any name; a field has one that everybody reads alike.
             return ([], "") if b"filename" in lowered else None
         found = _EACH_PARAMETER.findall(match[1])
-        if any(name.lower() in (b"filename", b"filename*") for name, _, _ in found):
-            return [], ""
-        names += [
+        named = [
             (re.sub(rb"\\(.)", rb"\1", quoted) or bare).decode("utf-8", "replace")
             for name, quoted, bare in found
             if name.lower() == b"name"
         ]
+        kinds = {name.lower() for name, _, _ in found}
+        if b"filename" in kinds:
+            return [], ""
+        if b"filename*" in kinds:
+            # Forbidden in forms, and passed over by some readers: to those this is a field.
+            return None if any(name in wanted for name in named) else ([], "")
+        names += named
     return names, body[header_end + 4 : min(end, header_end + 4 + _MAX_FIELD_BYTES)].decode("utf-8", "replace")
