@@ -10,7 +10,7 @@ from tests.faults.oracle import judge
 from tests.faults.runs import Run, box
 from tests.faults.upstream import MODEL
 
-AT_ONCE = 50
+AT_ONCE = 20
 LONGEST_BYTES = 6000
 
 

@@ -62,7 +62,7 @@ def test_two_processes_on_one_file_lose_and_double_nothing(tmp_path: Path) -> No
 
 
 def test_the_provider_hears_soon_of_a_client_that_hangs_up(tmp_path: Path) -> None:
-    run = hang_ups(tmp_path, 200)
+    run = hang_ups(tmp_path, 150)
     assert_nothing_lost(run)
     assert run.notes["closed_p99_ms"] < 250 * BUSY
 

@@ -135,9 +135,13 @@ async def _answer(writer: asyncio.StreamWriter, nonce: str, body: bytes) -> None
     if b"endless" in body or lasts is not None:
         steps = itertools.count() if lasts is None else range(int(lasts[1]))
         pause = 0.0
+        step_s = STEP_S if lasts is not None else 0.02
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         for number in steps:
             await _send(writer, delta(nonce, f"{nonce} step {number}"))
-            await asyncio.sleep(STEP_S if lasts is not None else 0.005)
+            # By the clock, so that a stream lasts as long as it says, however busy the machine is.
+            await asyncio.sleep(max(0.0, began + (number + 1) * step_s - loop.time()))
     for event in stream_answer(nonce):
         await _send(writer, event)
         await asyncio.sleep(pause)
