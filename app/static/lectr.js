@@ -67,7 +67,9 @@
 
   function neighbour(by) {
     const link = find(by > 0 ? "[data-older]" : "[data-newer]");
-    if (link) link.click();
+    // Between its coming and its being seen by htmx a link would lead away from the list.
+    const press = (tries) => link.dataset.htmxPowered || !link.hasAttribute("hx-get") || !tries ? link.click() : setTimeout(press, 20, tries - 1);
+    if (link) press(50);
     return Boolean(link);
   }
 

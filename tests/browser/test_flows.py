@@ -64,6 +64,11 @@ def test_a_row_opens_its_bill_beside_the_list_and_escape_closes_it(sit: Sit, sta
     assert page.evaluate("document.activeElement.dataset.id") == first.id
     page.go_back()
     expect(page.locator("h1")).to_be_visible()
+    # Opened by its own address it is a page, and so is the next one.
+    page = seat.open(f"/requests/{first.id}?range=all")
+    page.keyboard.press("j")
+    page.wait_for_url(f"**/requests/{second.id}?range=all")
+    expect(page.locator(f"h1, [data-request='{second.id}'] h1").first).to_be_visible()
 
 
 def test_the_chart_is_drawn_also_on_a_page_that_htmx_brought(sit: Sit) -> None:
