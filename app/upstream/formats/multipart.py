@@ -7,6 +7,7 @@ from email.message import Message
 _PARAMETER = rb';[ \t]*([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:[^"\\\r\n]|\\.)*)"|([^\s;"]*))[ \t]*'
 _DISPOSITION = re.compile(rb"content-disposition:[ \t]*form-data[ \t]*((?:%b)*);?" % _PARAMETER, re.IGNORECASE)
 _EACH_PARAMETER = re.compile(_PARAMETER)
+_LOOSE_NAME = re.compile(rb';[ \t]*name[ \t]*=[ \t]*"?([^";\s]*)')
 _LINE_END = re.compile(rb"--|[ \t]*\r\n")
 _MAX_HEADER_BYTES = 8192
 _MAX_PARTS = 256
@@ -79,7 +80,8 @@ def _field(body: bytes, start: int, end: int, wanted: Collection[str]) -> tuple[
             if not lowered.startswith(b"content-disposition"):
                 continue
             # A file may have any name; a field has one that everybody reads alike.
-            return ([], "") if b"filename" in lowered else None
+            loosely = {name.decode("latin-1") for name in _LOOSE_NAME.findall(lowered)}
+            return None if b"filename" not in lowered or loosely.intersection(wanted) else ([], "")
         found = _EACH_PARAMETER.findall(match[1])
         named = [
             (re.sub(rb"\\(.)", rb"\1", quoted) or bare).decode("utf-8", "replace")
