@@ -179,23 +179,37 @@ class LedgerWriter:
 
     async def _run(self) -> None:
         while True:
-            if not self._waiting:
-                if self._journal is not None and self._journal.spilled and not self._stopping:
-                    self._written += await self._journal.recover_spilled()
-                    continue
-                if self._stopping:
+            try:
+                if not await self._turn():
                     return
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            if self._journal is not None and not self._stopping:
-                # The spool has the rows and nobody waits for this.
-                await self._gathering.pause()
-            count = min(len(self._waiting), MAX_BATCH)
-            self._in_hand = [self._waiting.popleft() for _ in range(count)]
-            await self._write(self._in_hand)
-            self._in_hand = []
-            self._gathering.settled(self._accepted - len(self._waiting))
+            except Exception as error:
+                # Nothing is known to get here. If something did, all rows from then on would wait for ever.
+                _log.exception("writing the ledger failed in an unforeseen way and is tried again")
+                self._last_error = str(error) or type(error).__name__
+                self._waiting.extendleft(reversed(self._in_hand))
+                self._in_hand = []
+                await asyncio.sleep(FIRST_PAUSE_S)
+
+    async def _turn(self) -> bool:
+        """Wait for rows and write some; False when everything is written and the writer is to stop."""
+        if not self._waiting:
+            if self._journal is not None and self._journal.spilled and not self._stopping:
+                self._written += await self._journal.recover_spilled()
+                return True
+            if self._stopping:
+                return False
+            self._wake.clear()
+            await self._wake.wait()
+            return True
+        if self._journal is not None and not self._stopping:
+            # The spool has the rows and nobody waits for this.
+            await self._gathering.pause()
+        count = min(len(self._waiting), MAX_BATCH)
+        self._in_hand = [self._waiting.popleft() for _ in range(count)]
+        await self._write(self._in_hand)
+        self._in_hand = []
+        self._gathering.settled(self._accepted - len(self._waiting))
+        return True
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         """Write the batch whatever it takes: pack it, insert it, halve it where its data is refused."""

@@ -39,11 +39,14 @@ def _named_in_connection(headers: Headers) -> frozenset[bytes]:
     return frozenset(token.strip().lower() for value in named for token in value.split(b","))
 
 
-@lru_cache(maxsize=1024)
-def _goes_upstream(name: bytes) -> bool:
+def _judge(name: bytes) -> bool:
     # Servers behind a gateway interface read X_Forwarded_For as X-Forwarded-For.
     read_as = name.replace(b"_", b"-")
     return read_as not in _NEVER_UPSTREAM and not read_as.startswith(_NEVER_PREFIXES)
+
+
+_KEPT_NAME_BYTES = 64
+_goes_upstream = lru_cache(maxsize=1024)(_judge)
 
 
 def request_headers(
@@ -54,7 +57,7 @@ def request_headers(
     kept: Headers = [(b"host", host)]
     for field in headers:
         name = field[0]
-        if not _goes_upstream(name) or name in dropped:
+        if not (_goes_upstream(name) if len(name) <= _KEPT_NAME_BYTES else _judge(name)) or name in dropped:
             continue
         if name in _AZURE_ONLY and provider.id != "azure":
             continue

@@ -277,3 +277,22 @@ async def test_a_row_of_another_day_counts_on_that_day(database: Database) -> No
         await writer.hand_over(entry(T0 + DAY_US))
     report = await usage_by(database, "day")
     assert [(row.group, row.requests) for row in report.rows] == [("2026-02-16", 1), ("2026-02-17", 1)]
+
+
+async def test_a_fault_that_nobody_foresaw_does_not_end_the_writing(database: Database) -> None:
+    writer = LedgerWriter(database)
+    write = writer._write
+    faults = [RuntimeError("on purpose")]
+
+    async def broken(batch: Any) -> None:
+        if faults:
+            raise faults.pop()
+        await write(batch)
+
+    writer._write = broken  # type: ignore[method-assign]
+    writer.start()
+    handed = [writer.hand_over(entry(T0 + number * 1000)) for number in range(3)]
+    async with asyncio.timeout(20):
+        await asyncio.gather(*handed)
+    await writer.stop()
+    assert await count_requests(database, RequestFilter()) == 3
