@@ -24,6 +24,7 @@ KEPT = {
     "a part whose header has no end": ("forms", "040a0e0622310431"),
     "a file's name of a kind that some pass over": ("forms", "22040a0e0605"),
     "a file's name that nobody can read": ("forms", "040a06040a0e0a06060000"),
+    "a name with a sign that no bare name has": ("forms", "040a3c06040a0605"),
     "a name with something behind it": ("forms", "0409010604112205"),
     "text of a record that is no UTF-8": ("spool", "a509201a08220718c9fb"),
     "a record of the year 394773": (

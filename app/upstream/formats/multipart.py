@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from email.message import Message
 
-_PARAMETER = rb';[ \t]*([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:[^"\\\r\n]|\\.)*)"|([^\s;"]*))[ \t]*'
+_PARAMETER = rb';[ \t]*([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:[^"\\\r\n]|\\.)*)"|([\w!#$%&\'*+.^`|~-]*))[ \t]*'
 _DISPOSITION = re.compile(rb"content-disposition:[ \t]*form-data[ \t]*((?:%b)*);?" % _PARAMETER, re.IGNORECASE)
 _EACH_PARAMETER = re.compile(_PARAMETER)
 _LOOSE_NAME = re.compile(rb';[ \t]*name[ \t]*=[ \t]*"?([^";\s]*)')
