@@ -8,11 +8,11 @@ import click
 from app.asgi import REGISTRY_DIR
 from app.catalog.load import load_catalog
 from app.commands.launched import lectr_command
+from app.commands.place import served_address
 from app.commands.running import command, ledger, settings_from_env
 from app.errors import NotFoundError, SettingsError
 from app.ledger.keys import KeyStore
 from app.ledger.users import MIN_PASSWORD_CHARACTERS, UserStore
-from app.settings import Settings
 
 
 @click.group()
@@ -123,10 +123,4 @@ async def link(name: str) -> None:
         except NotFoundError:
             made = lectr_command("users create", shlex.quote(name))
             raise NotFoundError(f"there is no user {name!r}; `{made}` makes one") from None
-    click.echo(f"{console_url(settings)}/sign-in/link/{token}")
-
-
-def console_url(settings: Settings) -> str:
-    """The address people type: the public one, or this machine's."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
-    return settings.public_url.rstrip("/") or f"http://{host}:{settings.port}"
+    click.echo(f"{served_address(settings)}/sign-in/link/{token}")

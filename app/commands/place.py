@@ -1,5 +1,6 @@
 """Where Lectr is about to run: is the port free, and does the disk keep what is written?"""
 
+import contextlib
 import errno
 import os
 import re
@@ -12,6 +13,7 @@ from app.ledger.postgres_url import is_postgres_url
 from app.ledger.sqlite_files import path_of
 from app.settings import Settings
 
+_ADDRESS = "address"
 _BACKLOG = 2048
 _THROWN_AWAY = ("/", "/app")
 _IN_MEMORY = ("tmpfs", "ramfs")
@@ -100,3 +102,29 @@ def _kept_mounts(mounts: Path) -> Iterable[str]:
         name = _OCTAL.sub(lambda found: bytes([int(found[1], 8)]), point).decode("utf-8", "replace")
         if name and name not in _THROWN_AWAY and kind.decode("ascii", "replace") not in _IN_MEMORY:
             yield name
+
+
+def keep_address(settings: Settings) -> None:
+    """Write down where this server listens, for commands that point people to it. A folder that is full is no fault."""
+    with contextlib.suppress(OSError):
+        path = settings.data_dir / _ADDRESS
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(console_url(settings))
+
+
+def served_address(settings: Settings) -> str:
+    """Where people find this box: the public address, else where it listened last, else where it would."""
+    if settings.public_url:
+        return console_url(settings)
+    try:
+        kept = (settings.data_dir / _ADDRESS).read_text().strip()
+    except (OSError, ValueError):
+        kept = ""
+    return kept if kept.startswith("http://") else console_url(settings)
+
+
+def console_url(settings: Settings) -> str:
+    """The address people type: the public one, or this machine's."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
+    return settings.public_url.rstrip("/") or f"http://{host}:{settings.port}"

@@ -13,10 +13,9 @@ import msgspec
 
 from app.asgi import REGISTRY_DIR, create_app
 from app.catalog.load import load_catalog
-from app.commands.keys import console_url
 from app.commands.launched import lectr_command
 from app.commands.logs import start_logging
-from app.commands.place import listening_socket, refuse_ephemeral_disk
+from app.commands.place import console_url, keep_address, listening_socket, refuse_ephemeral_disk
 from app.commands.running import ledger, sentences, settings_from_env
 from app.commands.workers import run_workers
 from app.demo.build import build, make_keys
@@ -89,6 +88,7 @@ async def _prepare_demo(settings: Settings, plan: Plan) -> str:
 
 def run_server(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, in as many processes as the settings say."""
+    keep_address(settings)
     if settings.workers > 1:
         run_workers(settings.workers, lambda: _serve_one(settings, listener))
     else:

@@ -41,7 +41,8 @@ def test_a_short_password_is_refused_here_as_in_the_console(box: Box) -> None:
 def test_a_link_signs_in_once(served_box: Box, server: Server) -> None:
     port = str(httpx.URL(server.url).port)
     served_box.ok("users", "create", "grace", "--password", "many words")
-    link = served_box.ok("users", "link", "grace", PORT=port).strip()
+    # Where the server listens is known from its folder, whatever port this shell has been told of.
+    link = served_box.ok("users", "link", "grace", PORT="1" if port != "1" else "2").strip()
     assert re.fullmatch(re.escape(server.url) + r"/sign-in/link/[\w-]{20,}", link)
     assert redeem(link) == 303
     assert redeem(link) == 401
