@@ -3,6 +3,7 @@
 LectrError
 ├── SettingsError        a setting that cannot be used; says which and what to write
 ├── RegistryError        a file of the registry that is wrong; names file and path in it
+│   └── SameOverride     two overrides of the team that say the same
 ├── RequestRejected      the caller's request cannot be served; carries status, code and message
 ├── UpstreamError        the provider could not be reached or did not answer in HTTP
 │   ├── ProviderUnreachable    no connection: 503 provider_unreachable
@@ -32,6 +33,10 @@ class RegistryError(LectrError):
         self.file = file
         self.where = where
         self.problem = problem
+
+
+class SameOverride(RegistryError):
+    """Two overrides of the team that say the same; `problem` names the earlier."""
 
 
 class RequestRejected(LectrError):

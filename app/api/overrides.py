@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody
 from app.api import parameters
 from app.api.failures import BadQuery, documented
 from app.catalog.schema import Override
-from app.errors import NotFoundError, RegistryError
+from app.errors import ConflictError, NotFoundError, RegistryError, SameOverride
 from app.services import Services
 
 
@@ -49,6 +49,8 @@ async def override_add(
     made = _override(data)
     try:
         services.catalog.current.with_overrides([*await services.team.list_overrides(), made])
+    except SameOverride as error:
+        raise ConflictError(f"The new override {error.problem}. Delete that one first.") from None
     except RegistryError as error:
         # The one that is being added has the id 0 until it is kept.
         raise BadQuery(error.problem if error.where == "0" else str(error)) from None

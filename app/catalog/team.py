@@ -10,7 +10,7 @@ from app.catalog.layers import LayerPrice, merge_layers
 from app.catalog.names import is_name, normalise
 from app.catalog.rates import override_problem
 from app.catalog.schema import Lifecycle, Model, Override
-from app.errors import RegistryError
+from app.errors import RegistryError, SameOverride
 
 KINDS = ("alias", "price")
 
@@ -43,7 +43,7 @@ def check_overrides(sources: Sources) -> None:
         named = normalise(override.alias or "") if override.kind == "alias" else normalise(override.model)
         key = (override.kind, override.provider, named, override.starts if override.kind == "price" else None)
         if key in taken:
-            raise RegistryError("team overrides", str(override.id), f"says the same as override {taken[key]}")
+            raise SameOverride("team overrides", str(override.id), f"says the same as override {taken[key]}")
         taken[key] = override.id
 
 

@@ -48,6 +48,16 @@ def test_an_alias_is_kept_and_listed(clean: Lectr) -> None:
     assert clean.json("/api/overrides") == {"overrides": [made]}
 
 
+@pytest.mark.parametrize("body", [ALIAS, PRICE], ids=["alias", "price"])
+def test_the_same_twice_is_a_conflict_and_changes_nothing(clean: Lectr, body: dict[str, Any]) -> None:
+    made = add(clean, body)
+    answer = clean.admin.post("/api/overrides", json={**body, "note": "again"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+    told = f"The new override says the same as override {made['id']}. Delete that one first."
+    assert answer.json()["error"]["message"] == told
+    assert clean.json("/api/overrides") == {"overrides": [made]}
+
+
 def test_an_alias_decides_detection_and_the_cost_of_the_next_request(clean: Lectr) -> None:
     before = clean.json("/api/detect", model="house-model")
     assert (before["provider"], before["price"]) == (None, None)
@@ -145,13 +155,6 @@ def test_a_bad_one_is_refused_and_nothing_changes(clean: Lectr, body: Any) -> No
     assert len(answer.json()["error"]["message"]) > 10
     assert clean.json("/api/overrides") == kept
     assert (clean.json("/api/detect", model="gpt-4o-mini"), clean.json("/api/detect", model="house-own")) == before
-
-
-def test_the_same_twice_is_refused(clean: Lectr) -> None:
-    first = add(clean, ALIAS)
-    answer = clean.admin.post("/api/overrides", json=ALIAS)
-    assert answer.status_code == 400
-    assert str(first["id"]) in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("id", ["99", "x", "-1", "0", "\u0661", "9" * 40])
