@@ -104,6 +104,10 @@ class _DeadlineProtocol(HttpToolsProtocol):
             else:
                 self._turn_away(_TOO_MANY_FIELDS)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        # uvicorn's words advise to install a WebSocket library, which Lectr does not take; the request is answered.
+        return
+
     def send_400_response(self, msg: str) -> None:
         self._turn_away(_BAD_REQUEST)
 

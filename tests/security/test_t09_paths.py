@@ -130,7 +130,9 @@ def test_t39_no_path_below_static_is_a_file_of_the_disk(lectr: Lectr) -> None:
         assert b"root:" not in answer
 
 
-def test_t48_an_upgrade_is_refused_and_the_next_request_is_none(lectr: Lectr, provider: Provider) -> None:
+def test_t48_an_upgrade_is_refused_and_the_next_request_is_none(
+    lectr: Lectr, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
     since, key = len(provider.seen), lectr.keys["plain"]
     for upgrade in ("websocket", "h2c", "HTTP/2.0", "TLS/1.0"):
         data = (
@@ -141,3 +143,5 @@ def test_t48_an_upgrade_is_refused_and_the_next_request_is_none(lectr: Lectr, pr
         [answer] = asyncio.run(exchange_all(lectr.port, [data.encode()], quiet_s=1.0))
         assert 101 not in statuses(answer)
     assert all("inner" not in line for line in reached(provider, since))
+    assert "upgrade" not in caplog.text
+    assert "WebSocket" not in caplog.text, "uvicorn's advice to install a library that Lectr does not take"
