@@ -27,7 +27,7 @@ _TEXTS = (
   -H "X-Lectr-Key: {key}" \\
   -H "X-Lectr-Feature: search" \\
   -H "Content-Type: application/json" \\
-  -d '{{"model": "gpt-4o-mini", "messages": [{{"role": "user", "content": "Hello"}}]}}'""",
+  -d '{{"model": "gpt-6-luna", "messages": [{{"role": "user", "content": "Hello"}}]}}'""",
     ),
     (
         "python",
@@ -77,7 +77,7 @@ client = Anthropic(
         """from langchain_openai import ChatOpenAI
 
 model = ChatOpenAI(
-    model="gpt-4o-mini",
+    model="gpt-6-luna",
     base_url="{base}/v1",
     default_headers={{"X-Lectr-Key": "{key}", "X-Lectr-Feature": "search"}},
 )""",

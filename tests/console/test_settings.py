@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.commands.serving import EXAMPLE_MODEL
 from app.console.figures import money
 from app.console.providers import checked_endpoint
 from app.errors import ConflictError
@@ -116,6 +117,8 @@ def test_snippets_name_this_box_and_every_sdk(stage: Stage, admin: Visit) -> Non
     texts = [pre.text for pre in section(admin, "snippets").all("pre")]
     assert len(texts) == 9
     assert all(stage.url in text for text in texts)
+    models = [name for text in texts for name in re.findall(r"""\bmodel"?[:=] ?"([^"]+)""", text)]
+    assert models == [EXAMPLE_MODEL] * 2, "the README's, which lives"
     anthropic = next(text for text in texts if "Anthropic(" in text)
     assert f'base_url="{stage.url}"' in anthropic, "the SDK adds /v1 itself"
 
