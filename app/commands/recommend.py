@@ -58,7 +58,7 @@ def _lines(report: AdviceReport, cards: list[Card], policy: Mapping[str, Any]) -
         return [*lines, nothing_words(report.seen)]
     lines.append(
         f"{head.advised} of them could change model: {_usd(head.saved_picousd)} saved of "
-        f"{_usd(head.current_picousd)} ({_usd(head.low_picousd)} to {_usd(head.high_picousd)}). Quality: {QUALITY}."
+        f"{_usd(head.current_picousd)} ({_range(head.low_picousd, head.high_picousd)}). Quality: {QUALITY}."
     )
     lines += ["", _row("group", "requests", "now", "advice", "saves", "confidence")]
     for card in cards:
@@ -85,9 +85,9 @@ def _calendar_line(ending: Ending, days: int) -> str:
 
 def _discount_line(found: FeatureDiscount) -> str:
     one = found.discount
-    least = f"{_usd(one.low_picousd)} to" if one.low_picousd else "up to"
+    saved = _range(one.low_picousd, one.high_picousd) if one.low_picousd else f"up to {_usd(one.high_picousd)}"
     return (
-        f"  {found.feature or 'untagged'}: {one.kind} would have saved {least} {_usd(one.high_picousd)} "
+        f"  {found.feature or 'untagged'}: {one.kind} would have saved {saved} "
         f"of {_usd(one.current_picousd)} ({one.requests:,} requests)"
     )
 
@@ -116,7 +116,7 @@ def _advice_lines(advice: Advice, policy: Mapping[str, Any]) -> list[str]:
         sums, sure = chosen.saving, advice.confidence
         level = "not enough data" if sure is None or sure.level is None else sure.level
         until = f" until {chosen.ends}" if chosen.ends else ""
-        saves = f"{_usd(sums.low_picousd)} to {_usd(sums.high_picousd)} ({sums.percent} %){until}"
+        saves = f"{_range(sums.low_picousd, sums.high_picousd)} ({sums.percent} %){until}"
         lines = [_row(name, count, cost, chosen.target.id, saves, level)]
         monthly = monthly_picousd(policy, advice)
         lines += [f"    {_usd(monthly)} a month"] if monthly is not None and advice.ranked else []
@@ -153,3 +153,9 @@ def _usd(picousd: int) -> str:
     if rounded:
         return f"{sign}${rounded // 100:,}.{rounded % 100:02d}"
     return f"{sign}${usd_text(abs(picousd))}"
+
+
+def _range(low: int, high: int) -> str:
+    """Two amounts; one where both read the same."""
+    first, last = _usd(low), _usd(high)
+    return first if first == last else f"{first} to {last}"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from app.commands import recommend as recommend_command
 from app.commands.cli import lectr
 from app.ledger.clock import now_us
 from app.ledger.database import open_database
@@ -63,3 +64,8 @@ def test_an_empty_ledger_is_said_to_be_empty(tmp_path: Path) -> None:
     assert said.exit_code == 0
     assert "No request for text was recorded in these days." in said.output
     assert "$" not in said.output
+
+
+def test_a_range_whose_ends_read_the_same_is_said_once() -> None:
+    assert recommend_command._range(2_310_000_000_001, 2_310_000_000_009) == "$2.31"
+    assert recommend_command._range(2_310_000_000_000, 2_320_000_000_000) == "$2.31 to $2.32"

@@ -105,7 +105,16 @@ def test_features_share_the_cost_out_and_name_the_header_that_mends_the_rest(sta
 
 
 def test_lectrs_own_part_says_of_which_requests_it_is(admin: Visit) -> None:
-    assert "no request in this process yet" in parse(admin.get("/").text).text
+    assert "no request was sent to a provider in this process yet" in parse(admin.get("/").text).text
+
+
+def test_one_request_has_no_price_and_two_have_none(tmp_path: Path) -> None:
+    with running(tmp_path, requests=60) as stage:
+        first = NOW_US // DAY_US * DAY_US - 29 * DAY_US
+        month = [entry for entry in stage.entries if entry.started_at_us >= first]
+        unpriced = sum(entry.billable and entry.cost_picousd is None for entry in month)
+        assert unpriced == 1
+        assert f"1 of {len(month)} requests has no price: not in this sum" in parse(stage.visit().get("/").text).text
 
 
 def test_lectrs_own_part_is_of_the_requests_this_process_has_seen() -> None:
