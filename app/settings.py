@@ -41,21 +41,24 @@ def _flag(value: str) -> bool:
 
 
 def _positive_float(value: str) -> float:
-    number = float(value)
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
     if not 0 < number < 1e9:
         raise ValueError("write a number of seconds greater than 0")
     return number
 
 
 def _positive_int(value: str) -> int:
-    number = int(value)
+    number = int(value) if value.strip().isdecimal() else 0
     if number < 1:
         raise ValueError("write a whole number, 1 or more")
     return number
 
 
 def _port(value: str) -> int:
-    number = int(value)
+    number = int(value) if value.strip().isdecimal() else -1
     if not 0 <= number <= 65535:
         raise ValueError("write a port between 0 and 65535")
     return number

@@ -10,7 +10,7 @@ import pytest
 
 from app.asgi import REGISTRY_DIR, create_app, from_env, running
 from app.catalog.load import load_catalog
-from app.errors import LedgerError, RegistryError
+from app.errors import LedgerError, RegistryError, SettingsError
 from app.settings import Settings
 from tests.api.serving import Lectr, serving_app, serving_lectr, settings_for, wait_until
 
@@ -165,3 +165,18 @@ def test_two_apps_in_one_process_share_nothing(tmp_path: Path) -> None:
             wait_until(lambda: program.get("/v1/models").status_code == 200)
         foreign = httpx.get(f"{second.url}/v1/models", headers={"x-lectr-key": first.key})
         assert foreign.json()["error"]["code"] == "invalid_lectr_key"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("PORT", "abc", "PORT is 'abc': write a port between 0 and 65535"),
+        ("PORT", "-1", "PORT is '-1': write a port between 0 and 65535"),
+        ("LECTR_WORKERS", "x", "LECTR_WORKERS is 'x': write a whole number, 1 or more"),
+        ("LECTR_IDLE_TIMEOUT_S", "soon", "LECTR_IDLE_TIMEOUT_S is 'soon': write a number of seconds greater than 0"),
+    ],
+)
+def test_a_setting_that_is_no_number_is_told_what_to_write(variable: str, value: str, told: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_env({variable: value})
+    assert str(refused.value) == told
