@@ -11,7 +11,7 @@ from app.ledger.maintenance import restore
 from app.operations.box import make_backup
 
 
-@click.command()
+@click.command(short_help="Price rows again with today's registry.")
 @click.option("--all", "everything", is_flag=True, help="Other rows too, not only those without a price.")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only rows from this day (UTC) on.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
@@ -27,7 +27,7 @@ async def reprice(everything: bool, since: datetime | None, dry_run: bool) -> No
     )
 
 
-@click.command()
+@click.command(short_help="Copy the ledger while requests go on.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @command
 async def backup(file: Path | None) -> None:
@@ -38,7 +38,7 @@ async def backup(file: Path | None) -> None:
     click.echo(str(made))
 
 
-@click.command("restore")
+@click.command("restore", short_help="Put a backup in the ledger's place.")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @command
 async def restore_backup(file: Path) -> None:

@@ -19,7 +19,7 @@ from app.ledger.team import TeamStore
 PRICE_LIST = REGISTRY_DIR / "prices.json"
 
 
-@click.command()
+@click.command(short_help="Say where a model name goes, and its price.")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @command
 async def detect(models: tuple[str, ...]) -> None:
@@ -40,7 +40,7 @@ async def detect(models: tuple[str, ...]) -> None:
         click.echo(f"{name}\t{found.provider if recognised else 'unknown'}\t{found.detected_by}\t{price}{near}")
 
 
-@click.command()
+@click.command(short_help="Send one tiny request to each provider.")
 @click.argument("provider", required=False)
 @command
 async def doctor(provider: str | None) -> None:
@@ -65,7 +65,7 @@ async def doctor(provider: str | None) -> None:
         raise click.exceptions.Exit(1)
 
 
-@click.group()
+@click.group(short_help="The registry: check, refresh, import.")
 def registry() -> None:
     """The registry: check it, refresh its prices, import a newer list."""
 

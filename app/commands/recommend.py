@@ -32,7 +32,7 @@ class _Days(click.ParamType[int | date]):
             return self.fail(f"{text[:40]!r}: write days such as 30d, or a day such as 2026-11-01", param, ctx)
 
 
-@click.command()
+@click.command(short_help="Show where a cheaper model could have served.")
 @click.option("--since", type=_Days(), default="30d", show_default=True, help="Days back, or the first day (UTC).")
 @click.option("--feature", help="Only this feature; `untagged` for none.")
 @click.option("--task", help="Only this task; `untagged` for none.")

@@ -59,7 +59,7 @@ def serve(host: str | None, port: int | None, workers: int | None, first_steps: 
             run_server(settings, listener)
 
 
-@click.command()
+@click.command(short_help="Start with sample traffic, in its own folder.")
 @click.option("--rows", type=click.IntRange(min=1), help="Sample requests to build; 20,000 unless set.")
 @_LISTEN[0]
 @_LISTEN[1]

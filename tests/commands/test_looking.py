@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from app.commands.cli import lectr
 from app.commands.looking import registry
 from tests.commands.cli import ROOT, Box, Server, seconds_until
 
@@ -91,3 +92,9 @@ def test_a_list_that_cannot_be_used_is_refused(box: Box, content: bytes) -> None
     file = box.folder / "bad.json"
     file.write_bytes(content)
     box.refused("registry", "import", str(file))
+
+
+def test_the_list_of_commands_cuts_no_sentence() -> None:
+    shown = CliRunner().invoke(lectr, ["--help"], terminal_width=80).output
+    assert "recommend" in shown
+    assert "..." not in shown
