@@ -1,6 +1,7 @@
 """Errors of the admin API in OpenAI's shape."""
 
 import logging
+import re
 from typing import Any
 
 import msgspec
@@ -11,6 +12,16 @@ from litestar.openapi.datastructures import ResponseSpec
 from app.errors import ConflictError, LectrError, LedgerError, NotFoundError, RegistryError
 
 _log = logging.getLogger("lectr.api")
+_LACKING = re.compile(r"Missing required query parameter '(\w+)'")
+_WRONG_TYPE = re.compile(r"Expected `([\w |]+)`, got `\w+`(.*)", re.DOTALL)
+_WRITE = {
+    "int": "a whole number",
+    "str": "a text",
+    "bool": "true or false",
+    "object": "a JSON object, {…}",
+    "array": "a JSON list, […]",
+    "str | null": "a text or null",
+}
 _CODES = {401: "invalid_admin_token", 404: "not_found", 405: "method_not_allowed", 409: "conflict", 413: "too_large"}
 _TYPES = {401: "authentication_error"}
 _MEANINGS = {
@@ -95,8 +106,19 @@ def _sentence(error: HTTPException) -> str:
         return f"This path takes {_headers(error).get('allow', 'other methods')}."
     extra = error.extra
     if isinstance(extra, list) and extra:
-        told = [f"{item.get('key', 'data')}: {item.get('message', '')}" for item in extra if isinstance(item, dict)]
+        told = [
+            f"{item.get('key', 'data')}: {_plain(str(item.get('message', '')))}"
+            for item in extra
+            if isinstance(item, dict)
+        ]
         sentence = "; ".join(told) or error.detail
         # Litestar calls the body `data`, and says no more than its name where there is none.
         return "The body is missing." if sentence == "data: 'data'" else sentence.replace("data: ", "body: ")
-    return error.detail
+    lacking = _LACKING.match(error.detail)
+    return f"{lacking[1]} is missing: add ?{lacking[1]}=… to the address." if lacking else error.detail
+
+
+def _plain(told: str) -> str:
+    """msgspec's words for a value of the wrong type, as what to write instead; others as they are."""
+    wrong = _WRONG_TYPE.match(told)
+    return told if wrong is None else f"write {_WRITE.get(wrong[1], wrong[1])}{wrong[2]}"

@@ -77,3 +77,17 @@ def status(text: str | None) -> str | None:
     if text is None or _STATUS.fullmatch(text) is not None:
         return text
     raise BadQuery(f"status is {text[:40]!r}; write a code such as 429, a class such as 4xx, or none.")
+
+
+def one_of(name: str, text: str | None, known: Iterable[str]) -> str | None:
+    """One of the values there are: a misspelt one would find nothing and say nothing."""
+    values = tuple(known)
+    if text is None or text in values:
+        return text
+    raise BadQuery(f"{name} is {text[:40]!r}; it may be {', '.join(values)}.")
+
+
+def in_order(since: Any, until: Any) -> None:
+    """Raises BadQuery where a time begins after its end. Equal ends are an empty time, since `until` is exclusive."""
+    if since is not None and until is not None and since > until:
+        raise BadQuery("since is later than until, so nothing lies between; write the earlier one as since.")

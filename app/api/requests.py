@@ -11,6 +11,7 @@ from litestar.response import Stream
 
 from app.api import parameters
 from app.api.failures import BadQuery, documented
+from app.domain import Outcome
 from app.ledger.export import RequestRow, csv_lines, json_lines, row_of
 from app.ledger.reports import RequestFilter, get_request, list_requests, stream_requests
 from app.services import Services
@@ -53,15 +54,16 @@ async def request_list(
     parameters.only(request, _NAMES)
     wanted = RequestFilter(
         key=key,
-        provider=provider,
+        provider=parameters.one_of("provider", provider, services.catalog.current.providers),
         model=model,
         feature=feature,
         task=task,
         status=parameters.status(status),
-        outcome=outcome,
+        outcome=parameters.one_of("outcome", outcome, Outcome),
         since_us=parameters.moment_us("since", since),
         until_us=parameters.moment_us("until", until),
     )
+    parameters.in_order(wanted.since_us, wanted.until_us)
     length = parameters.limit(limit)
     if format in ("ndjson", "csv"):
         return _export(services, wanted, format)

@@ -52,6 +52,7 @@ async def usage(
         raise BadQuery(f"by is {by[:40]!r}; it may be {', '.join(GROUPINGS)}.")
     zone = services.team.values.reporting_zone
     first, last = parameters.day("since", since, zone), parameters.day("until", until, zone)
+    parameters.in_order(first, last)
     report = await usage_by(services.database, by, since=first, until=last, zone=zone)
     rows = [{by: row.group, **_sums(row)} for row in report.rows]
     return Response(UsageAnswer(by, report.zone, first, last, rows, _sums(report.total)))

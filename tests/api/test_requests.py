@@ -167,3 +167,32 @@ def all_pages(lectr: Lectr, **query: Any) -> Any:
 
 def all_rows(lectr: Lectr, **query: Any) -> list[dict[str, Any]]:
     return [row for page in all_pages(lectr, limit=1000, **query) for row in page]
+
+
+@pytest.mark.parametrize("path", ["/api/requests", "/api/requests?format=csv", "/api/usage"])
+def test_a_time_that_ends_before_it_begins_is_refused_and_an_empty_one_is_not(lectr: Lectr, path: str) -> None:
+    url = f"{path}{'&' if '?' in path else '?'}since=2026-02-18&until="
+    refused = lectr.admin.get(url + "2026-02-17")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_request")
+    assert refused.json()["error"]["message"].startswith("since is later than until")
+    assert lectr.admin.get(url + "2026-02-18").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/api/requests?provider=foo", "provider is 'foo'; it may be openai, "),
+        ("/api/requests?outcome=foo&format=csv", "outcome is 'foo'; it may be ok, provider_error, "),
+        ("/api/requests?limit=x", "limit: write a whole number"),
+        ("/api/detect", "model is missing: add ?model=… to the address."),
+    ],
+)
+def test_a_refusal_says_what_to_write_instead(lectr: Lectr, path: str, told: str) -> None:
+    answer = lectr.admin.get(path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
+    assert answer.json()["error"]["message"].startswith(told)
+
+
+def test_a_body_of_another_type_is_told_which_to_write(lectr: Lectr) -> None:
+    answer = lectr.admin.post("/api/overrides", json=[])
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, "body: write a JSON object, {…}")
