@@ -86,7 +86,7 @@ def replace_calendar(connection: sa.Connection, zone: str) -> None:
 async def build_calendars(database: Database) -> int:
     """Finish every calendar that is not complete; returns the number of days built. Raises LedgerError."""
     built = 0
-    while any(first != COMPLETE for _, _, first in await database.read(read_calendars)):
+    while any(first != COMPLETE for _, _, first in await database.look(read_calendars)):
         built += await database.write(_build_one_day)
     return built
 

@@ -83,7 +83,7 @@ class ChangeFeed:
         """Look once; reload what moved and return its kinds. What cannot be read now is looked at again next time."""
         moved: list[str] = []
         try:
-            found = await self._database.read(_generations)
+            found = await self._database.look(_generations)
             for kind, generation in found.items():
                 if self._seen.get(kind) == generation:
                     continue

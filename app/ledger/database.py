@@ -4,7 +4,8 @@ Work is a plain function of a SQLAlchemy `Connection`: `await database.write(wor
 only writing connection, `await database.read(work)` in a snapshot. A write that has begun is never cut in half by a
 cancelled caller. Writer and readers are threads of their own that run a whole transaction in one hop: a row alone took
 4.2 ms through aiosqlite's hop per call and takes 0.7 ms this way, and what a report makes of its rows is no work for
-the loop that serves programs.
+the loop that serves programs. Keys, settings and sessions are looked up through aiosqlite, on a connection that no
+report can keep busy.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import LectrError, LedgerAway, LedgerError
 from app.ledger.damage import DamageFound, is_damage
@@ -44,6 +46,7 @@ class Engines(Protocol):
     beside: Path
     shown: str
     epoch: int
+    looker: AsyncEngine | None
 
     @property
     def is_gone(self) -> bool: ...
@@ -160,6 +163,19 @@ class Database:
         except exc.SQLAlchemyError as error:
             self._engines.failed(error)
             raise
+
+    async def look(self, work: Work[T]) -> T:
+        """As `read`, for what is small and must not wait behind pages: keys, settings, sessions. Raises LedgerError."""
+        looker = self._engines.looker
+        if looker is None:
+            return await self.read(work)
+        try:
+            await self._engines.before_read()
+            async with looker.connect() as connection, connection.begin():
+                return await connection.run_sync(work)
+        except exc.SQLAlchemyError as error:
+            self._engines.failed(error)
+            raise LedgerError(f"the ledger could not be read: {reason_of(error)}") from error
 
     async def read_at_length(self, work: Work[T]) -> T:
         """As `read`, on a connection of its own, so that the few readers stay free for pages. Raises LedgerError."""

@@ -66,7 +66,7 @@ class KeyStore:
         epoch = self._database.epoch
         if epoch != self._epoch and self._known:
             await self._database.write(lambda connection: _put_back(connection, self._known))
-        self._living, self._known = await self._database.read(
+        self._living, self._known = await self._database.look(
             lambda connection: (_living(connection), _all(connection))
         )
         self._epoch = epoch

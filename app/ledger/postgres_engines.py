@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import LedgerAway
 from app.ledger.postgres_line import Line
@@ -31,6 +32,8 @@ class PostgresEngines:
     dialect = "postgresql"
     path: Path | None = None
     is_gone = False
+    looker: AsyncEngine | None = None
+    """Connections to a server are dear: what looks shares those of the readers."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self._url = url

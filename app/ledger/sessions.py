@@ -58,7 +58,7 @@ class SessionStore:
                 sessions.c.created_at_us > now - ABSOLUTE_US,
             )
         )
-        row = await self._database.read(lambda connection: connection.execute(query).first())
+        row = await self._database.look(lambda connection: connection.execute(query).first())
         if row is None:
             return None
         session = SessionRow(*row)

@@ -8,6 +8,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.errors import LedgerError
 from app.ledger.damage import is_damage
@@ -39,6 +40,7 @@ class SqliteEngines:
         self._checkpoints = FileLock(path.with_name(path.name + ".checkpoint-lock"))
         self._writer: sa.Engine
         self._readers: sa.Engine
+        self.looker: AsyncEngine | None = None
         self._inode = NO_FILE
         self._suspect = False
 
@@ -64,6 +66,14 @@ class SqliteEngines:
             connect_args=_OPTIONS,
         )
         _configure(self._readers, "BEGIN", "PRAGMA query_only=ON")
+        self.looker = create_async_engine(
+            url.set(drivername="sqlite+aiosqlite"),
+            pool_size=1,
+            max_overflow=0,
+            hide_parameters=True,
+            connect_args=_OPTIONS,
+        )
+        _configure(self.looker.sync_engine, "BEGIN", "PRAGMA query_only=ON")
         self._writer = sa.create_engine(url, poolclass=sa.StaticPool, hide_parameters=True, connect_args=_OPTIONS)
         _configure(self._writer, "BEGIN IMMEDIATE")
         self._inode = file_id(self._file)
@@ -126,6 +136,8 @@ class SqliteEngines:
 
     async def _disconnect(self) -> None:
         self._readers.dispose()
+        if self.looker is not None:
+            await self.looker.dispose()
         await asyncio.to_thread(self._writer.dispose)
         self._checkpoints.release()
 

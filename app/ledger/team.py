@@ -42,7 +42,7 @@ class TeamStore:
 
     async def load(self) -> None:
         """Read everything. Raises LedgerError; what was known before then stays."""
-        self.values, self.overrides, self.price_list = await self._database.read(_read)
+        self.values, self.overrides, self.price_list = await self._database.look(_read)
         # A rebuild for a new zone that was cut off is taken up again; usually there is nothing to do.
         await build_calendars(self._database)
 

@@ -29,8 +29,8 @@ def statements() -> Iterator[list[str]]:
     seen: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        # Pages read in these threads; what advice, care and writer do meanwhile is done elsewhere.
-        a_page_reads = threading.current_thread().name.startswith("ledger-reader")
+        # Pages read in these threads, their session aside; what advice, care and writer do meanwhile is done elsewhere.
+        a_page_reads = threading.current_thread().name.startswith("ledger-reader") or "FROM sessions" in statement
         if a_page_reads and "FROM changes" not in statement and not statement.startswith(("PRAGMA", "BEGIN")):
             seen.append(statement)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 import time
 from datetime import date
 from decimal import Decimal
@@ -16,7 +17,7 @@ from app.ledger import users as users_module
 from app.ledger.advice_tables import METADATA
 from app.ledger.changes import ChangeFeed
 from app.ledger.clock import now_us
-from app.ledger.database import Database, open_database
+from app.ledger.database import READERS, Database, open_database
 from app.ledger.insert import insert_many
 from app.ledger.keys import KeyStore
 from app.ledger.reports import usage_by
@@ -291,3 +292,28 @@ async def test_a_busy_database_is_waited_for(database: Database, settings: Setti
     await free()
     secret, _ = await asyncio.wait_for(task, 5)
     assert secret
+
+
+async def test_keys_and_settings_are_looked_up_while_pages_keep_every_reader_busy(settings: Settings) -> None:
+    database = await open_database(settings)
+    try:
+        if database.path is None:
+            pytest.skip("on a database server, looks share the readers' connections")
+        store = KeyStore(database)
+        await store.create("first")
+        begun, gate = threading.Barrier(READERS + 1), threading.Event()
+
+        def long_page(_connection: sa.Connection) -> None:
+            begun.wait(20)
+            gate.wait(20)
+
+        pages = [asyncio.ensure_future(database.read(long_page)) for _ in range(READERS)]
+        await asyncio.to_thread(begun.wait, 20)
+        async with asyncio.timeout(10):
+            await store.load()
+            await TeamStore(database).load()
+        assert not any(page.done() for page in pages)
+        gate.set()
+        await asyncio.gather(*pages)
+    finally:
+        await database.close()

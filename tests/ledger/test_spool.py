@@ -216,6 +216,23 @@ async def test_what_memory_had_no_room_for_is_not_remembered_and_not_waited_for(
         assert len(misses) == 1
 
 
+async def test_what_has_no_room_forgets_neither_its_sibling_nor_what_a_segment_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with spooling(tmp_path) as spool:
+        kept = spool.append("kept", END, b"kept")
+        await kept
+        # It was taken back because its sync failed, and then there were too many.
+        spool._lost_in_memory([kept])
+        assert (spool.state.requests, spool.state.unwritten) == (1, 0)
+        monkeypatch.setattr(spool, "_pass_on", lambda: None)
+        start, end = spool.append("both", START, b"start"), spool.append("both", END, b"end")
+        spool._lost_in_memory([start])
+        assert (start.done(), end.done(), spool.state.requests, spool.state.unwritten) == (True, False, 2, 1)
+        spool._lost_in_memory([end])
+        assert (spool.state.requests, spool.state.unwritten, spool.state.dropped) == (1, 0, 3)
+
+
 async def test_what_a_failed_sync_may_have_lost_is_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
