@@ -112,8 +112,8 @@ async def test_a_slow_ledger_is_waited_for_once_and_briefly() -> None:
         began = time.perf_counter()
         await stage.run()
         took.append(time.perf_counter() - began)
-    assert CONFIRM_S <= took[0] < CONFIRM_S + 0.1
-    assert max(took[1:]) < CONFIRM_S / 2
+    assert CONFIRM_S <= took[0] < CONFIRM_S + 2
+    assert max(took[1:]) < CONFIRM_S
     assert stage.counters.ledger_unconfirmed == 3
     for future in stage.ledger.futures:
         future.set_result(None)

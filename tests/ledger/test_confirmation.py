@@ -8,7 +8,7 @@ from app.ledger.confirmation import BoundedWait, Confirmation
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 0.1
+LIMIT_S = 0.5
 
 
 class Misses:
@@ -47,7 +47,7 @@ async def test_what_is_done_is_not_waited_for() -> None:
     began = time.perf_counter()
     await wait(done)
     await wait(None)
-    assert time.perf_counter() - began < LIMIT_S / 2
+    assert time.perf_counter() - began < LIMIT_S
     assert misses.count == 0
 
 
@@ -77,7 +77,7 @@ async def test_after_a_miss_nobody_waits_until_that_one_is_done() -> None:
     began = time.perf_counter()
     await wait(stuck[1])
     await wait(stuck[2])
-    assert time.perf_counter() - began < LIMIT_S / 2
+    assert time.perf_counter() - began < LIMIT_S
     assert misses.count == 3
     stuck[1].finish()
     await wait(stuck[2])
