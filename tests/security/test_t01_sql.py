@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -60,7 +61,10 @@ def test_t01_no_field_is_read_as_sql(provider: Provider, tmp_path: Path, stateme
             assert lectr.call(body=asking(payload), headers=fields, provider_key=line).status == 200
             assert lectr.call(f"/v1/files/{number}?after=%27{MARK}%20OR%201=1").status == 200
             rows += 2
-            for name in ("key", "provider", "model", "feature", "task", "outcome"):
+            for name in ("provider", "outcome"):
+                with pytest.raises(httpx.HTTPStatusError, match="400 Bad Request"):
+                    lectr.admin("/api/requests", **{name: payload})
+            for name in ("key", "model", "feature", "task"):
                 found = lectr.admin("/api/requests", limit=1000, **{name: payload})["requests"]
                 assert len(found) <= (1 if name in ("model", "feature", "task") else 0), (name, payload)
         assert len(lectr.rows(rows, within_s=10)) == rows
