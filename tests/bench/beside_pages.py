@@ -1,4 +1,6 @@
-"""`python -m tests.bench.beside_pages [ROWS]`: what a browser that loads pages without a pause costs a program.
+"""`python -m tests.bench.beside_pages [ROWS]`: what a browser that loads pages costs a program.
+
+It loads them one after the other without a pause, or with `--pause` seconds between them, as a person does.
 
 100 requests a second go through Lectr to a canned provider, alone and then beside that browser, in turns; the ledger
 holds ROWS rows (1,000,000 unless said otherwise). Printed are p50, p95 and p99 of a request; exit code 1 where p99
@@ -60,22 +62,23 @@ def send(lectr: Lectr, seconds: float) -> list[float]:
     return took
 
 
-def browse(url: str, said: str, begin: Event, end: Event) -> None:
-    """Load one page after another while asked to."""
+def browse(url: str, said: str, pause_s: float, begin: Event, end: Event) -> None:
+    """Load one page after another while asked to, each `pause_s` after the one before."""
     box = Box(url, said)
     for path in itertools.cycle(box.paths()):
         begin.wait()
         if end.is_set():
             return
         box.load(path, 1)
+        time.sleep(pause_s)
 
 
 @contextmanager
-def browser(url: str, said: str) -> Iterator[Event]:
+def browser(url: str, said: str, pause_s: float) -> Iterator[Event]:
     """A browser in a process of its own, which loads pages while the event is set."""
     context = multiprocessing.get_context("spawn")
     begin, end = context.Event(), context.Event()
-    process = context.Process(target=browse, args=(url, said, begin, end))
+    process = context.Process(target=browse, args=(url, said, pause_s, begin, end))
     process.start()
     try:
         yield begin
@@ -95,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", type=int, nargs="?", default=ROWS)
     parser.add_argument("--folder", type=Path, help="where the ledger is built and kept; a temporary one otherwise")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between two pages")
     parser.add_argument("--limit", type=float, default=LIMIT_MS, help="milliseconds")
     asked = parser.parse_args(arguments)
     nginx = find_tool("nginx")
@@ -115,14 +119,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             running_lectr(data, port, cores=TARGET_CORE) as lectr,
         ):
             lectr.create_key(f"bench-{time.time_ns()}")
-            alone, beside = measure(lectr)
+            alone, beside = measure(lectr, asked.pause)
     print(f"{'':8} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}")
     for name, took in (("alone", alone), ("beside", beside)):
         print(f"{name:8} " + " ".join(f"{value:8.2f}" for value in quantiles(took)) + f"  {len(took)} requests")
     return 1 if quantiles(beside)[2] - quantiles(alone)[2] > asked.limit else 0
 
 
-def measure(lectr: Lectr) -> tuple[list[float], list[float]]:
+def measure(lectr: Lectr, pause_s: float) -> tuple[list[float], list[float]]:
     """Milliseconds of the requests alone and beside pages, in turns."""
     alone: list[float] = []
     beside: list[float] = []
@@ -136,7 +140,7 @@ def measure(lectr: Lectr) -> tuple[list[float], list[float]]:
         check=True,
     ).stdout
     send(lectr, 2)
-    with browser(f"http://127.0.0.1:{lectr.port}", said) as begin:
+    with browser(f"http://127.0.0.1:{lectr.port}", said, pause_s) as begin:
         for _ in range(TURNS):
             begin.clear()
             time.sleep(0.5)
