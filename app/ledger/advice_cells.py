@@ -22,7 +22,6 @@ from app.ledger.filters import RequestFilter
 from app.ledger.schema import UTC_CALENDAR
 from app.ledger.sums import read_sums
 from app.ledger.tables import TOKEN_COLUMNS, requests
-from app.ledger.thread_reader import read_in_thread
 
 INPUT_COLUMNS = tuple(name for name in TOKEN_COLUMNS if "output" not in name and "reasoning" not in name)
 OUTPUT_COLUMNS = ("output_tokens", "output_audio_tokens")
@@ -59,7 +58,7 @@ async def _refresh(database: Database, first: int, last: int, thresholds: Sequen
     changed = [day for day in sorted(current.keys() | kept.keys()) if current.get(day) != kept.get(day)]
     sizes = {day: stamp.requests for day, stamp in current.items()}
     for days in _portions(changed, sizes):
-        rows = await read_in_thread(database, partial(_summed, days=days, thresholds=thresholds))
+        rows = await database.read_at_length(partial(_summed, days=days, thresholds=thresholds))
         await database.write(partial(_store, days=days, rows=rows, stamps=current))
     return {day: stamp.text for day, stamp in current.items()}
 

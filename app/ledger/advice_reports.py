@@ -15,7 +15,6 @@ from app.ledger.database import Database
 from app.ledger.facet_sums import LOW_BITS
 from app.ledger.rows import unpack_usage
 from app.ledger.tables import FREE, PRICED, TOKEN_COLUMNS, UNPRICED, details, groups, requests
-from app.ledger.thread_reader import read_in_thread
 
 T = TypeVar("T")
 GROUP_TEXTS = ("provider", "model", "feature", "task", "endpoint")
@@ -179,4 +178,4 @@ async def read_advice(
     database: Database, first: int, last: int, thresholds: Sequence[int], work: Callable[[AdviceReader], T]
 ) -> T:
     """Run `work` in a thread of its own, with a reader on one snapshot. Raises LedgerError."""
-    return await read_in_thread(database, lambda connection: work(AdviceReader(connection, first, last, thresholds)))
+    return await database.read_at_length(lambda connection: work(AdviceReader(connection, first, last, thresholds)))
