@@ -70,9 +70,10 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class _Refused(Exception):
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = headers
 
 
 class StandIn:
@@ -102,13 +103,15 @@ class StandIn:
             if scope["method"] == "GET" and path.startswith("/models"):
                 await call.whole(self._model_answer(provider, path))
                 return
+            if scope["method"] != "POST" and (path in _ENDPOINTS or path in _FORMS):
+                raise _Refused(405, f"{scope['method']} is not allowed here; send POST.", (b"allow", b"POST"))
             model, answer = _answer(provider, path, deployment, body)
             fault = asked_fault(model)
             if fault is not None and fault.isdigit():
                 raise _Refused(int(fault), f"The model name asked for status {fault}.")
             await self._send(call, answer, fault)
         except _Refused as refused:
-            await call.error(refused.status, str(refused))
+            await call.error(refused.status, str(refused), *refused.headers)
 
     async def _send(self, call: "_Call", answer: Answer, fault: str | None) -> None:
         if fault == "silent":
@@ -152,9 +155,9 @@ class _Call:
         await self.start(status, [(b"content-type", kind), (b"content-length", str(len(body)).encode())])
         await self._send({"type": "http.response.body", "body": body})
 
-    async def error(self, status: int, message: str) -> None:
+    async def error(self, status: int, message: str, *more: tuple[bytes, bytes]) -> None:
         body = error_body(self._provider, status, message, self._request_id)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
         if status == 429 and self._provider != "gemini":
             headers.append((b"retry-after", b"1"))
         await self.start(status, headers)
@@ -226,5 +229,7 @@ def _answer(provider: str, path: str, deployment: str | None, body: bytes) -> tu
         if deployment is not None:
             asked["model"] = deployment
         return str(asked.get("model") or ""), handler(provider, asked)
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+    except msgspec.DecodeError as error:
+        raise _Refused(400, f"The body could not be read as JSON: {error}") from None
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise _Refused(400, f"The stand-in could not read the request: {error!r}") from None
