@@ -22,7 +22,7 @@ async def reprice(everything: bool, since: datetime | None, dry_run: bool) -> No
         report = await services.reprice.run(since.replace(tzinfo=UTC) if since else None, everything, dry_run)
     would = "would change" if dry_run else "changed"
     click.echo(
-        f"{report.looked_at} rows looked at, {report.changed} {would}: "
+        f"{report.looked_at:,} rows looked at, {report.changed:,} {would}: "
         f"${usd_text(report.cost_before_picousd)} before, ${usd_text(report.cost_after_picousd)} after."
     )
 
@@ -43,8 +43,10 @@ async def backup(file: Path | None) -> None:
 @command
 async def restore_backup(file: Path) -> None:
     """Put a backup in the ledger's place, after proving that it is whole. Stop Lectr first."""
-    counts = await restore(file, settings_from_env())
-    click.echo(f"Restored: {counts.requests} requests, every sum equal to its rows. What was there is kept beside it.")
+    counts, kept = await restore(file, settings_from_env())
+    click.echo(f"Restored: {counts.requests:,} requests, every sum equal to its rows.")
+    if kept is not None:
+        click.echo(f"What was there is kept as {kept}; delete it when you have looked at what is there now.")
 
 
 def _now_us() -> int:

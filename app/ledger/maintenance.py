@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import sqlite3
@@ -111,11 +112,12 @@ def _back_up(source: Path, destination: Path) -> None:
         os.utime(_backup_mark(source))
 
 
-async def restore(file: Path, settings: Settings) -> LedgerCounts:
+async def restore(file: Path, settings: Settings) -> tuple[LedgerCounts, Path | None]:
     """Put a backup in the place of the ledger, after proving that it is whole; returns what it holds.
 
-    What was there is kept beside it as `lectr.db.before-restore`. Raises LedgerError, with everything as it was, if
-    a server is running, or the file is no ledger, damaged, too new, or its sums are not those of its rows.
+    What was there is kept beside it as `lectr.db.before-restore`, or with a number where an earlier restore has that
+    name; it is returned too, None if nothing was there. Raises LedgerError, with everything as it was, if a server is
+    running, or the file is no ledger, damaged, too new, or its sums are not those of its rows.
     """
     if is_postgres_url(settings.database_url):
         raise LedgerError(
@@ -135,13 +137,13 @@ async def restore(file: Path, settings: Settings) -> LedgerCounts:
                 counts = await _checked_copy(file, checked)
             except (LedgerError, exc.SQLAlchemyError) as error:
                 raise LedgerError(_told(error, checked, file)) from error
-            await asyncio.to_thread(_replace, checked, target)
+            kept = await asyncio.to_thread(_replace, checked, target)
     except (OSError, sqlite3.Error) as error:
         # The system's own words, without the path that it puts behind them: that may be the copy's.
         raise LedgerError(f"{file} could not be restored: {getattr(error, 'strerror', None) or error}") from error
     finally:
         lock.release()
-    return counts
+    return counts, kept
 
 
 def _told(error: Exception, checked: Path, file: Path) -> str:
@@ -177,13 +179,25 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _replace(checked: Path, target: Path) -> None:
-    for suffix in SIDE_FILES:
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{target}{suffix}").replace(f"{target}.before-restore{suffix}")
+def _replace(checked: Path, target: Path) -> Path | None:
+    kept = _free_name(target) if _size(target) else None
+    if kept is not None:
+        for suffix in SIDE_FILES:
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{target}{suffix}").replace(f"{kept}{suffix}")
     checked.replace(target)
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+    return kept
+
+
+def _free_name(target: Path) -> Path:
+    """A name that no earlier restore has taken: what it kept may be all that is left of those rows."""
+    kept = target.with_name(target.name + ".before-restore")
+    numbers = itertools.count(2)
+    while kept.exists():
+        kept = target.with_name(f"{target.name}.before-restore-{next(numbers)}")
+    return kept

@@ -63,7 +63,10 @@ def test_a_backup_made_while_requests_go_on_restores_elsewhere(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert "exists already" in served_box.refused("backup", str(file))
     other = Box(tmp_path, upstream)
-    assert "Restored: " in other.ok("restore", str(file))
+    said = other.ok("restore", str(file))
+    assert "Restored: " in said
+    assert "kept" not in said, "nothing was there"
+    assert f"kept as {other.data / 'lectr.db.before-restore'};" in other.ok("restore", str(file))
     with other.serve() as restored:
         assert restored.admin(f"/api/requests/{row['id']}") == row
         assert restored.ask(key).status_code == 200

@@ -54,7 +54,7 @@ async def test_a_backup_taken_under_load_is_whole_and_private(settings: Settings
     with pytest.raises(LedgerError, match="could not be written"):
         await backup(database, tmp_path / "nowhere" / "copy.db")
     await database.close()
-    counts = await restore(tmp_path / "copy.db", settings)
+    counts, _ = await restore(tmp_path / "copy.db", settings)
     assert 300 <= counts.requests <= 500
 
 
@@ -66,8 +66,9 @@ async def test_restore_puts_back_rows_and_keys_and_keeps_what_was_there(settings
     with pytest.raises(LedgerError, match="stop Lectr first"):
         await restore(tmp_path / "copy.db", settings)
     await database.close()
-    counts = await restore(tmp_path / "copy.db", settings)
+    counts, kept = await restore(tmp_path / "copy.db", settings)
     assert (counts.requests, counts.keys) == (300, 1)
+    assert kept == settings.data_dir / "lectr.db.before-restore"
     database = await open_database(settings)
     keys = KeyStore(database)
     await keys.load()
@@ -78,9 +79,12 @@ async def test_restore_puts_back_rows_and_keys_and_keeps_what_was_there(settings
     assert "lectr.db.before-restore" in names
     assert not [name for name in names if name.startswith(".restore")]
     assert stat.S_IMODE((settings.data_dir / "lectr.db").stat().st_mode) == 0o600
-    before = sqlite3.connect(settings.data_dir / "lectr.db.before-restore")
-    assert before.execute("SELECT count(*) FROM requests").fetchone() == (301,)
-    before.close()
+    _, second = await restore(tmp_path / "copy.db", settings)
+    assert second == settings.data_dir / "lectr.db.before-restore-2"
+    for file, rows in ((kept, 301), (second, 300)):
+        before = sqlite3.connect(file)
+        assert before.execute("SELECT count(*) FROM requests").fetchone() == (rows,), "the first is not written over"
+        before.close()
 
 
 def cut(file: Path) -> None:
