@@ -2,6 +2,8 @@
 
 import secrets
 import shlex
+from collections.abc import Iterator, Sequence
+from unicodedata import combining, east_asian_width
 
 import click
 
@@ -11,8 +13,10 @@ from app.commands.launched import lectr_command
 from app.commands.place import served_address
 from app.commands.running import command, ledger, settings_from_env
 from app.errors import NotFoundError, SettingsError
-from app.ledger.keys import KeyStore
+from app.ledger.keys import KeyRow, KeyStore
 from app.ledger.users import MIN_PASSWORD_CHARACTERS, UserStore
+
+_WIDEST_NAME = 40
 
 
 @click.group()
@@ -55,12 +59,28 @@ async def list_keys() -> None:
     if not rows:
         click.echo(f"No keys yet. `{lectr_command('keys create NAME')}` makes one.")
         return
-    click.echo(f"{'name':30} {'ends in':8} {'state':8} {'provider':10} {'a minute':>8} {'streams':>7}  feature")
+    for line in _table(rows):
+        click.echo(line)
+
+
+def _table(rows: Sequence[KeyRow]) -> Iterator[str]:
+    """The keys in columns as wide as their names; a long name has its own line, whole: `revoke` wants it so."""
+    width = max(len("name"), *(taken for row in rows if (taken := _columns(row.name)) <= _WIDEST_NAME), 0)
+    yield f"{'name':{width}}  ends in  state    provider   a minute  streams  feature"
     for row in rows:
         state = "revoked" if row.revoked_at_us else "active"
-        limits = f"{row.requests_per_minute or '-':>8} {row.concurrent_streams or '-':>7}"
+        limits = f"{row.requests_per_minute or '-':>8}  {row.concurrent_streams or '-':>7}"
         provider, feature = row.default_provider or "-", row.default_feature or "-"
-        click.echo(f"{row.name:30} …{row.hint:7} {state:8} {provider:10} {limits}  {feature}")
+        name, gap = row.name, " " * (width - _columns(row.name))
+        if _columns(name) > width:
+            yield name
+            name, gap = "", " " * width
+        yield f"{name}{gap}  …{row.hint:6}  {state:7}  {provider:9}  {limits}  {feature}"
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(2 if east_asian_width(one) in "WF" else not combining(one) for one in text)
 
 
 @keys.command("revoke")

@@ -28,6 +28,21 @@ def test_the_list_shows_names_and_defaults_and_no_secret(served_box: Box, server
     assert key not in listed
 
 
+def test_the_list_stays_in_columns_whatever_the_names(box: Box) -> None:
+    long = "of the team that searches, ".ljust(100, "x")
+    for name in ("b", "naïve 日本", long):
+        box.key(name, "--feature", "search")
+    head, *lines = box.ok("keys", "list").splitlines()
+    at = head.index("ends in")
+    assert at < 20, "a name that is too long widens nothing"
+    assert lines[2] == long, "nor is it cut: it is what `keys revoke` wants"
+    assert [line.index("…") for line in (lines[0], lines[1], lines[3])] == [at, at - 2, at]
+    assert [line.index("active") for line in (lines[0], lines[3])] == [head.index("state")] * 2
+    for line in (lines[0], lines[3]):
+        assert line.index("search") == head.index("feature")
+        assert line.index(" -") + 2 == head.index("provider") + 1
+
+
 def test_defaults_and_limits_hold_for_the_keys_requests(served_box: Box, server: Server) -> None:
     key = served_box.key("limited", "--feature", "search", "--provider", "openai", "--requests-per-minute", "1")
     seconds_until(lambda: server.ask(key).status_code == 200)
