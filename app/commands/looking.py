@@ -1,5 +1,7 @@
 """`lectr detect`, `lectr doctor`, `lectr registry`: what Lectr knows, and whether a provider answers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from app.catalog.refresh import build_price_list, diff_price_lists
 from app.commands.launched import lectr_command
 from app.commands.running import catalog_as_served, command, ledger, sentences, whole
 from app.detection.explain import explain
-from app.errors import SettingsError
+from app.errors import RegistryError, SettingsError
 from app.ledger.changes import ChangeFeed
 from app.ledger.team import TeamStore
 
@@ -24,6 +26,8 @@ PRICE_LIST = REGISTRY_DIR / "prices.json"
 @command
 async def detect(models: tuple[str, ...]) -> None:
     """Say which provider each model name goes to, by which rule, and its price."""
+    if not all(name.strip() for name in models):
+        raise SettingsError("a model name is empty; write one such as gpt-4o-mini")
     catalog = await catalog_as_served()
     today = datetime.now(UTC).date()
     for name in models:
@@ -98,7 +102,7 @@ def refresh() -> None:
 def diff(file: Path | None) -> None:
     """Show how FILE, or the installed package's list, differs from the prices in use."""
     newer = file.read_bytes() if file else _installed_list()
-    with sentences():
+    with sentences(), _about(file):
         lines = diff_price_lists(PRICE_LIST.read_bytes(), newer)
     click.echo("\n".join(lines) or "No difference.")
 
@@ -113,12 +117,26 @@ def _installed_list() -> bytes:
         raise click.exceptions.Exit(1) from None
 
 
+@contextmanager
+def _about(file: Path | None) -> Iterator[None]:
+    """What is wrong with a price list, as a fault of the file that the person named."""
+    try:
+        yield
+    except RegistryError as error:
+        if file is None:
+            raise
+        if error.where:
+            raise SettingsError(f"{file}: {error.where}: {error.problem}") from error
+        example = f"registry/{PRICE_LIST.name} of a newer Lectr is one"
+        raise SettingsError(f"{file} {error.problem}; {example}") from error
+
+
 @registry.command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def import_list(file: Path) -> None:
     """Use a newer price list from now on, in every process, without a deploy."""
     document = file.read_bytes()
-    with sentences():
+    with sentences(), _about(file):
         catalog = load_catalog(REGISTRY_DIR).with_price_list(document)
     _keep_price_list(document)
     again = f"`{lectr_command('reprice')}` prices unpriced rows."

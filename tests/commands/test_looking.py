@@ -94,6 +94,24 @@ def test_a_list_that_cannot_be_used_is_refused(box: Box, content: bytes) -> None
     box.refused("registry", "import", str(file))
 
 
+@pytest.mark.parametrize("name", ["diff", "import"])
+def test_a_file_that_is_no_list_is_named_as_it_was_given(box: Box, name: str) -> None:
+    file = box.folder / "notes.md"
+    file.write_text("# Notes")
+    said = box.refused("registry", name, str(file))
+    assert said.startswith(f"lectr: {file} is no price list: ")
+    assert "registry/prices.json of a newer Lectr is one" in said
+    document = json.loads((ROOT / "registry" / "prices.json").read_bytes())
+    document["models"][0]["id"] = "No Name"
+    file.write_text(json.dumps(document))
+    assert box.refused("registry", name, str(file)).startswith(f"lectr: {file}: models[0]: 'No Name' is no model name")
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_an_empty_name_is_no_model_of_nobody(box: Box, name: str) -> None:
+    assert "a model name is empty" in box.refused("detect", "gpt-4o", name)
+
+
 def test_the_list_of_commands_cuts_no_sentence() -> None:
     shown = CliRunner().invoke(lectr, ["--help"], terminal_width=80).output
     commands = shown.partition("Commands:")[2]
