@@ -137,6 +137,14 @@ def test_an_admin_adds_links_and_deletes_people(fresh: Stage) -> None:
     assert answer.status_code == 401
 
 
+@pytest.mark.parametrize("name", ["admin", "viewer"])
+def test_a_password_manager_is_told_whose_password_changes(stage: Stage, name: str) -> None:
+    page = parse(stage.visit(name).get("/settings").text)
+    form = page.one("form", action="/settings/password")
+    fields = [(field.attributes.get("autocomplete"), field.attributes.get("value")) for field in form.all("input")]
+    assert fields[-3:] == [("username", name), ("current-password", None), ("new-password", None)]
+
+
 @pytest.mark.parametrize(
     ("path", "fields", "sentence"),
     [
