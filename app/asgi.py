@@ -69,18 +69,19 @@ def create_app(
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Callable[[], int] = now_us,
     registry_dir: Path = REGISTRY_DIR,
+    catalog: Catalog | None = None,
 ) -> Outer:
-    """The whole of Lectr as one ASGI application.
+    """The whole of Lectr as one ASGI application; `catalog` is that of the registry, where it has been read already.
 
     Raises RegistryError for a registry that is wrong; a database that cannot be opened fails at start-up (LedgerError).
     """
-    catalog = load_catalog(registry_dir)
+    registered = load_catalog(registry_dir) if catalog is None else catalog
     drain = Drain()
     route = ProgramRoute(drain)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with running(settings, catalog, transport, clock, serves=True) as (services, pipeline):
+        async with running(settings, registered, transport, clock, serves=True) as (services, pipeline):
             app.state.services, app.state.drain = services, drain
             route.services, route.pipeline = services, pipeline
             yield

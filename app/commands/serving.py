@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from app.asgi import REGISTRY_DIR, create_app
+from app.catalog.catalog import Catalog
 from app.catalog.load import load_catalog
 from app.commands.launched import lectr_command
 from app.commands.logs import start_logging
@@ -48,7 +49,7 @@ def serve(host: str | None, port: int | None, workers: int | None, first_steps: 
     with sentences():
         settings = _overridden(settings_from_env(), host=host, port=port, workers=workers)
         refuse_ephemeral_disk(settings, os.environ)
-        load_catalog(REGISTRY_DIR)
+        catalog = load_catalog(REGISTRY_DIR)
         if is_demo_folder(settings.data_dir):
             raise SettingsError(
                 f"{settings.data_dir} holds the demo's invented rows; set LECTR_DATA_DIR to another folder"
@@ -56,7 +57,7 @@ def serve(host: str | None, port: int | None, workers: int | None, first_steps: 
         with listening_socket(settings) as listener:
             settings = msgspec.structs.replace(settings, port=listener.getsockname()[1])
             click.echo(asyncio.run(_first_look(settings, shows_secrets=first_steps or sys.stdout.isatty())))
-            run_server(settings, listener)
+            run_server(settings, listener, catalog)
 
 
 @click.command(short_help="Start with sample traffic, in its own folder.")
@@ -68,42 +69,44 @@ def demo(rows: int | None, host: str | None, port: int | None) -> None:
     with sentences():
         settings = _overridden(settings_from_env(), host=host, port=port)
         settings = msgspec.structs.replace(settings, data_dir=demo_folder(os.environ), workers=1)
+        catalog = load_catalog(REGISTRY_DIR)
         with listening_socket(settings) as listener:
             settings = msgspec.structs.replace(settings, port=listener.getsockname()[1])
             plan = claim_folder(settings.data_dir, rows, now_us())
             with serving(StandIn()) as address:
                 settings = settings_for_demo(settings, address)
-                click.echo(asyncio.run(_prepare_demo(settings, plan)))
-                run_server(settings, listener)
+                click.echo(asyncio.run(_prepare_demo(settings, plan, catalog)))
+                run_server(settings, listener, catalog)
 
 
-async def _prepare_demo(settings: Settings, plan: Plan) -> str:
+async def _prepare_demo(settings: Settings, plan: Plan, catalog: Catalog) -> str:
     """Build the sample traffic and the keys, and say how to look at them. Raises LedgerError."""
-    catalog = load_catalog(REGISTRY_DIR)
     async with ledger(settings) as database:
         await build(database, catalog, settings.data_dir, plan, _progress(plan.rows))
         key = await make_keys(KeyStore(database))
         return _demo_words(settings, key, await _sign_in_link(settings, database))
 
 
-def run_server(settings: Settings, listener: socket.socket) -> None:
+def run_server(settings: Settings, listener: socket.socket, catalog: Catalog) -> None:
     """Serve until SIGTERM or SIGINT, in as many processes as the settings say."""
     keep_address(settings)
     if settings.workers > 1:
-        run_workers(settings.workers, lambda: _serve_one(settings, listener))
+        run_workers(settings.workers, lambda: _serve_one(settings, listener, catalog))
     else:
-        _serve_one(settings, listener)
+        _serve_one(settings, listener, catalog)
 
 
-def _serve_one(settings: Settings, listener: socket.socket) -> None:
+def _serve_one(settings: Settings, listener: socket.socket, catalog: Catalog) -> None:
     log_listener = start_logging()
     try:
-        app = create_app(settings)
+        app = create_app(settings, catalog=catalog)
         server = LectrServer(server_config(app, settings), app.drain, settings.drain_timeout_s)
-        gc.collect()
+        if gc.isenabled():
+            gc.collect()
         gc.freeze()
         # At the usual 700 a request in flight is looked through again and again: 8 % of all CPU under load.
         gc.set_threshold(20_000, 20, 50)
+        gc.enable()
         server.run(sockets=[listener])
         if not server.started:
             sys.exit(3)
