@@ -137,10 +137,17 @@ def test_an_admin_adds_links_and_deletes_people(fresh: Stage) -> None:
     assert answer.status_code == 401
 
 
+def test_a_form_is_answered_where_it_stands_and_not_at_the_top_of_a_long_page(admin: Visit) -> None:
+    page = parse(admin.get("/settings").text)
+    for one in page.one("main").all("section"):
+        for form in one.all("form"):
+            assert form.attributes["action"].partition("#")[2] == one.attributes["id"], form.attributes["action"]
+
+
 @pytest.mark.parametrize("name", ["admin", "viewer"])
 def test_a_password_manager_is_told_whose_password_changes(stage: Stage, name: str) -> None:
     page = parse(stage.visit(name).get("/settings").text)
-    form = page.one("form", action="/settings/password")
+    form = page.one("form", action="/settings/password#users")
     fields = [(field.attributes.get("autocomplete"), field.attributes.get("value")) for field in form.all("input")]
     assert fields[-3:] == [("username", name), ("current-password", None), ("new-password", None)]
 
@@ -204,7 +211,7 @@ def test_a_viewer_sees_the_settings_without_what_changes_them(viewer: Visit) -> 
     page = parse(viewer.get("/settings").text)
     assert "you can look, but change nothing" in page.text
     actions = {form.attributes["action"] for form in page.all("form") if form.attributes.get("method") == "post"}
-    assert actions == {"/theme", "/sign-out", "/settings/azure", "/settings/password"}
+    assert actions == {"/theme", "/sign-out", "/settings/azure#providers", "/settings/password#users"}
     assert not page.one("section", id="providers").all("button")
 
 
