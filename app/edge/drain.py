@@ -9,36 +9,41 @@ _SETTLE_S = 1.5
 
 
 class Drain:
-    """The requests under way in this process. `draining` is set once and never taken back."""
+    """The requests in this process. `draining` is set once and never taken back."""
 
     def __init__(self) -> None:
         self.draining = False
         self._under_way: set[asyncio.Task[Any]] = set()
-        self._idle = asyncio.Event()
+        self._turned_away: set[asyncio.Task[Any]] = set()
+        self._left = asyncio.Event()
 
     def enter(self) -> "asyncio.Task[Any] | None":
-        """The running task serves a request from here on."""
+        """The running task serves a request from here on; one that begins while Lectr drains is turned away."""
         task = asyncio.current_task()
         if task is not None:
-            self._under_way.add(task)
+            (self._turned_away if self.draining else self._under_way).add(task)
         return task
 
     def leave(self, task: "asyncio.Task[Any] | None") -> None:
         """That request is over."""
         if task is not None:
             self._under_way.discard(task)
-            if self.draining and not self._under_way:
-                self._idle.set()
+            self._turned_away.discard(task)
+            self._left.set()
 
     async def run(self, timeout_s: float) -> None:
         """Wait until nothing is under way, at most `timeout_s`; then end what is left."""
         self.draining = True
-        await self._until_idle(timeout_s)
+        await self._until_over(self._under_way, timeout_s)
         for task in list(self._under_way):
             task.cancel()
-        await self._until_idle(_SETTLE_S)
+        # Who is being turned away ends soon by itself: cancelled, its caller would get a 500 or half an answer.
+        await self._until_over(self._under_way | self._turned_away, _SETTLE_S)
 
-    async def _until_idle(self, timeout_s: float) -> None:
-        if self._under_way:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), timeout_s)
+    async def _until_over(self, tasks: set[asyncio.Task[Any]], timeout_s: float) -> None:
+        waited_for = set(tasks)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while waited_for & (self._under_way | self._turned_away):
+                    self._left.clear()
+                    await self._left.wait()

@@ -1,10 +1,16 @@
 """uvicorn with what it lacks: deadlines for slow clients, and a shutdown that keeps listening while it drains."""
 
 import asyncio
+import contextlib
+import fcntl
 import re
 import signal
+import socket
+import struct
+import termios
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,6 +22,8 @@ from app.settings import Settings
 MAX_BARE_BYTES = 128 * 1024
 """Header fields, trailers and chunk extensions: bytes a client may send in one go without a byte of body."""
 _CLOSE_GRACE_S = 1
+_LAST_REQUEST_S = 0.5
+"""How long a connection stays open at the end for the request that is on its way."""
 
 
 def _plain(status: bytes, text: bytes) -> bytes:
@@ -144,6 +152,25 @@ class _DeadlineProtocol(HttpToolsProtocol):
         self._bare_bytes = 0
         super().on_message_complete()
 
+    def shutdown(self) -> None:
+        # Who has just connected is about to ask, and what lies in the kernel's buffer is a request: both are answered.
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and (self._is_fresh() or self._is_unread()):
+            self.loop.call_later(_LAST_REQUEST_S, super().shutdown)
+        else:
+            super().shutdown()
+
+    def _is_fresh(self) -> bool:
+        since = self._reading_since
+        return self.cycle is None and since is not None and self.loop.time() < since + _LAST_REQUEST_S
+
+    def _is_unread(self) -> bool:
+        try:
+            unread = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4))
+        except (AttributeError, OSError, ValueError):
+            return False
+        return struct.unpack("i", unread) != (0,)
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._unsent = self._waiting_bytes()
@@ -196,6 +223,20 @@ class LectrServer(uvicorn.Server):
         raise_limits()
         await super().startup(sockets)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # The kernel would reset the connections that nobody has taken yet, and the requests in them.
+        waiting = [connection for listener in sockets or () for connection in _take_all(listener)]
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        for connection in waiting:
+            await loop.connect_accepted_socket(self._protocol, connection)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make = cast(Callable[..., asyncio.Protocol], self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._loop is None:
             self.should_exit = True
@@ -212,6 +253,16 @@ class LectrServer(uvicorn.Server):
     async def _end(self) -> None:
         await self._drain.run(self._drain_s)
         self.should_exit = True
+
+
+def _take_all(listener: socket.socket) -> list[socket.socket]:
+    """The connections that wait to be accepted."""
+    taken: list[socket.socket] = []
+    listener.setblocking(False)
+    with contextlib.suppress(OSError):
+        while True:
+            taken.append(listener.accept()[0])
+    return taken
 
 
 def server_config(app: Any, settings: Settings) -> uvicorn.Config:

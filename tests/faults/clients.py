@@ -17,7 +17,10 @@ TERMINAL = b"data: [DONE]\n\n"
 
 
 class Seen(msgspec.Struct):
-    """What one client saw of one request. `complete` = the end of the message or the format's terminal event."""
+    """What one client saw of one request. `complete` = the end of the message or the format's terminal event.
+
+    `closes` = nothing more may be sent on this connection.
+    """
 
     nonce: str
     streams: bool
@@ -26,6 +29,7 @@ class Seen(msgspec.Struct):
     body: bytes = b""
     complete: bool = False
     left: bool = False
+    closes: bool = False
     seconds: float = 0.0
 
     @property
@@ -75,14 +79,15 @@ class Crowd:
                 await asyncio.sleep(0.02)
                 continue
             try:
-                while not self._stopping:
-                    await asyncio.wait_for(self._call(reader, writer), 30)
+                closes = False
+                while not self._stopping and not closes:
+                    closes = await asyncio.wait_for(self._call(reader, writer), 30)
             except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
                 await asyncio.sleep(0.02)
             finally:
                 writer.close()
 
-    async def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         nonce = f"nonce-{self._run}-{next(self._numbers)}"
         draw = self._random.random
         seen = Seen(nonce, streams=draw() < self._streams, asks_usage=draw() < 0.5)
@@ -100,6 +105,7 @@ class Crowd:
         await writer.drain()
         await read_answer(reader, seen)
         seen.seconds = time.monotonic() - began
+        return seen.closes
 
 
 def request_bytes(key: str, nonce: str, body: object) -> bytes:
@@ -116,6 +122,7 @@ async def read_answer(reader: asyncio.StreamReader, seen: Seen) -> None:
     """Read one answer to its end into `seen`."""
     head = await reader.readuntil(b"\r\n\r\n")
     seen.status = int(head[9:12])
+    seen.closes = b"\r\nconnection: close\r\n" in head.lower()
     length = re.search(rb"content-length: *([0-9]+)", head, re.IGNORECASE)
     if length is not None:
         left = int(length[1])

@@ -55,8 +55,8 @@ def two_processes(folder: Path, *, seconds: float = 60.0, control: str | None = 
         health = new.settle()
         assert new.terminate() == 0
         seen = [*crowds[0].seen, *crowds[1].seen]
-        # The old one turns new requests away once it drains, and its connections end.
-        failed = [one for one in crowds[0].seen if one.failed and one.status not in (None, 503)]
+        # The old one turns new requests away once it drains, in words; then its connections end.
+        failed = [one for one in crowds[0].seen if one.failed and (one.status != 503 or not one.complete)]
         failed += [one for one in crowds[1].seen if one.failed]
         notes = {"failed": [(one.status, one.complete, len(one.body), round(one.seconds, 1)) for one in failed[:5]]}
         verdict = judge(seen, provider.arrived(), new.settings)

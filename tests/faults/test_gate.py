@@ -55,10 +55,7 @@ def test_a_database_damaged_at_rest_costs_no_key_and_no_row(tmp_path: Path) -> N
 
 
 def test_two_processes_on_one_file_lose_and_double_nothing(tmp_path: Path) -> None:
-    run = two_processes(tmp_path, seconds=4)
-    # On a machine that does much beside, a client may see a connection end; its rows are exact all the same.
-    run.failures = max(0, run.failures - run.verdict.complete // 200)
-    assert_nothing_lost(run)
+    assert_nothing_lost(two_processes(tmp_path, seconds=4))
 
 
 def test_the_provider_hears_soon_of_a_client_that_hangs_up(tmp_path: Path) -> None:
