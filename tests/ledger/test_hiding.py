@@ -1,5 +1,8 @@
 """No key is written down as the name of something."""
 
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+
 import pytest
 
 from app.domain import LedgerEntry, Outcome
@@ -28,6 +31,25 @@ def test_no_field_keeps_a_key_or_a_part_of_one(field: str, said: str) -> None:
     kept = getattr(entry, field)
     assert HIDDEN in kept
     assert not any(part in kept for part in (KEY[:20], KEY[-20:], KEY[10:30], "lc_key", "aaaaaaaa"))
+
+
+@pytest.mark.parametrize("key", [KEY, KEY[:20], KEY[:12]])
+@pytest.mark.parametrize("before", range(4))
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+def test_nor_a_key_in_base64_wherever_it_stands_in_there(
+    key: str, before: int, encode: Callable[[bytes], bytes]
+) -> None:
+    whole = b"u" * before + key.encode() + b":v1"
+    entry = row(response_model=f"m {encode(whole).decode()}", provider_request_id=encode(whole).decode())
+    hide_in_row(entry, telling_parts((key,)))
+    for kept in (entry.response_model, entry.provider_request_id):
+        assert kept is not None
+        assert HIDDEN in kept
+        assert len(kept) < 12
+
+
+def test_a_key_of_any_characters_is_taken() -> None:
+    assert "\udcffé" + KEY[:18] in telling_parts(("\udcffé" + KEY,))
 
 
 def test_usage_stays_json() -> None:
