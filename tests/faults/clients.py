@@ -19,7 +19,8 @@ TERMINAL = b"data: [DONE]\n\n"
 class Seen(msgspec.Struct):
     """What one client saw of one request. `complete` = the end of the message or the format's terminal event.
 
-    `closes` = nothing more may be sent on this connection.
+    `complete_at` is when that came, in seconds of the machine's clock. `closes` = nothing more may be sent on this
+    connection.
     """
 
     nonce: str
@@ -28,6 +29,7 @@ class Seen(msgspec.Struct):
     status: int | None = None
     body: bytes = b""
     complete: bool = False
+    complete_at: float = 0.0
     left: bool = False
     closes: bool = False
     seconds: float = 0.0
@@ -67,8 +69,11 @@ class Crowd:
         """Call as fast as answers come, for so long; then wait until what is under way has ended."""
         self._stopping = False
         tasks = [asyncio.create_task(self._client()) for _ in range(self._clients)]
-        await asyncio.sleep(seconds)
-        self._stopping = True
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            # A cancel can be lost in a client's wait_for: it must then end by itself.
+            self._stopping = True
         await asyncio.gather(*tasks)
 
     async def _client(self) -> None:
@@ -132,14 +137,20 @@ async def read_answer(reader: asyncio.StreamReader, seen: Seen) -> None:
                 raise ConnectionResetError
             seen.body += chunk
             left -= len(chunk)
-        seen.complete = True
+        _is_complete(seen)
         return
     while True:
         size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
         if size == 0:
             await reader.readuntil(b"\r\n")
-            seen.complete = True
+            _is_complete(seen)
             return
         seen.body += await reader.readexactly(size)
         await reader.readexactly(2)
-        seen.complete = seen.complete or seen.body.endswith(TERMINAL)
+        if seen.body.endswith(TERMINAL):
+            _is_complete(seen)
+
+
+def _is_complete(seen: Seen) -> None:
+    if not seen.complete:
+        seen.complete, seen.complete_at = True, time.time()
