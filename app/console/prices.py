@@ -66,7 +66,10 @@ async def reprice(page: NamedDependency[Page]) -> Response[bytes]:
     """Price the requests that have no price; first what it would change, then for good."""
     form = await page.form()
     dry_run = form.get("for_good") != "1"
-    report = await page.services.reprice.run(None, False, dry_run)
+    try:
+        report = await page.services.reprice.run(None, False, dry_run)
+    except LectrError as error:
+        return await answer_settings(page, Result(section="prices", problem=str(error)))
     return await answer_settings(page, Result(section="prices", reprice=report))
 
 

@@ -115,6 +115,30 @@
     });
   });
 
+  // What takes long says so and cannot be sent twice. Not at once: the browser still reads the form, pressed button and all.
+  function work(button) {
+    const words = document.createElement("span");
+    words.className = "working muted";
+    words.setAttribute("aria-live", "polite");
+    button.after(words);
+    setTimeout(() => {
+      button.form.querySelectorAll("button:enabled").forEach((one) => { one.disabled = one.dataset.held = true; });
+      button.setAttribute("aria-busy", "true");
+      words.textContent = button.dataset.working;
+    });
+  }
+
+  // A page that the browser kept is as it was left, and what it waited for came long ago.
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    document.querySelectorAll(".working").forEach((words) => words.remove());
+    document.querySelectorAll("[data-held]").forEach((one) => {
+      one.disabled = false;
+      one.removeAttribute("aria-busy");
+      one.removeAttribute("data-held");
+    });
+  });
+
   document.addEventListener("submit", (event) => {
     const careful = event.target.closest("[data-confirm]");
     const box = find("#confirm");
@@ -126,6 +150,7 @@
       box.showModal();
       return;
     }
+    if (event.submitter?.dataset.working) work(event.submitter);
     const themes = event.target.closest("[data-themes]");
     if (!themes || !event.submitter) return;
     event.preventDefault();

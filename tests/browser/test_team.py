@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Seat
 from tests.console.stage import PASSWORD, Stage, running
@@ -98,6 +98,41 @@ def test_a_price_is_looked_at_added_and_given_to_past_requests(sit: Sit, own: St
     page.click("#prices button:has-text('Delete')")
     page.click("#confirm >> text=Yes")
     expect(page.locator("[role=status]").first).to_contain_text("The override is gone")
+
+
+def test_a_reprice_shows_that_it_works_and_is_not_sent_twice(sit: Sit, own: Stage) -> None:
+    seat = sit(own)
+    seat.sign_in()
+    page = seat.open("/settings")
+    page.fill("#prices form:has(h3:text-is('New price')) [name=model]", "o9-preview")
+    page.fill("#prices [name=input_mtok]", "2")
+    page.fill("#prices [name=output_mtok]", "8")
+    page.click("#prices button:has-text('Add price')")
+    look = page.locator("#prices button:has-text('See what would change')")
+    look.click()
+    sure = page.locator("#prices button[name=for_good]")
+    expect(page.locator("#prices")).to_contain_text("Traffic goes on meanwhile, and so does this if you leave")
+    sent: list[str] = []
+
+    def swallow(route: Route) -> None:
+        # An answer without content leaves the page as it is while it waits.
+        sent.append(route.request.post_data or "")
+        route.fulfill(status=204)
+
+    page.route("**/settings/reprice", swallow)
+    sure.click()
+    expect(sure).to_be_disabled()
+    expect(sure).to_have_attribute("aria-busy", "true")
+    expect(look).to_be_disabled()
+    expect(page.locator("#prices .working")).to_have_text("Repricing …")
+    [form] = sent
+    assert "for_good=1" in form, "the pressed button is in what was sent"
+    page.unroute("**/settings/reprice")
+    seat.open("/settings")
+    look.click()
+    sure.click()
+    expect(page.locator("#prices [role=status]")).to_contain_text("got a price")
+    expect(look).to_be_enabled()
 
 
 def test_a_viewer_sees_everything_and_can_change_nothing(sit: Sit, own: Stage) -> None:
