@@ -4,57 +4,18 @@ The last usage that came wins and nothing is ever summed: Groq sends it two or t
 every chunk. Azure's first chunk has no choices and an empty model, and is not the usage chunk.
 """
 
-from typing import Any
-
 import msgspec
 
-from app.upstream.formats.loose import fields_in, items_in, loose_json, short, text_in
+from app.upstream.formats.chat_chunk import TEXT_KEYS, Chunk, Delta, characters_of, decode_chunk, loose_chunk
+from app.upstream.formats.loose import loose_json, short
 from app.upstream.formats.reader import AnswerReader, plain_document
 from app.upstream.formats.usage_chunk import COMPACT, without_data, without_null_usage
-from app.upstream.sse import Event, plain_payloads
+from app.upstream.formats.usual_event import UsualEvent, usual_event
+from app.upstream.sse import MAX_EVENT_BYTES, Event, plain_payloads
 
-_TEXT_KEYS = ("content", "reasoning", "reasoning_content", "refusal")
-
-
-class _Function(msgspec.Struct):
-    arguments: str | None = None
-
-
-class _Call(msgspec.Struct):
-    function: _Function | None = None
-
-
-class _Delta(msgspec.Struct):
-    content: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    refusal: str | None = None
-    tool_calls: list[_Call] | None = None
-    function_call: _Function | None = None
-
-
-class _Choice(msgspec.Struct):
-    delta: _Delta | None = None
-    message: _Delta | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-
-
-class _XGroq(msgspec.Struct):
-    usage: dict[str, Any] | None = None
-
-
-class _Chunk(msgspec.Struct):
-    model: str | None = None
-    service_tier: str | None = None
-    choices: list[_Choice] | None = None
-    usage: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
-    x_groq: _XGroq | None = None
-    error: Any = None
-
-
-_DECODE_CHUNK = msgspec.json.Decoder(_Chunk).decode
 _DONE_EVENT = b"data: [DONE]\n\n"
+_LEARNED_EVENTS = 8
+"""So often a stream is asked for its usual event: one that writes each event differently has none."""
 
 
 class ChatReader(AnswerReader):
@@ -62,14 +23,16 @@ class ChatReader(AnswerReader):
 
     text_key = b'"content":'
 
-    _seen: _Chunk | None = None
+    _seen: Chunk | None = None
     _withheld_at_cr = False
+    _usual: UsualEvent | None = None
+    _left_to_learn = _LEARNED_EVENTS
 
     def read_event(self, data: bytes, name: bytes) -> None:
         """Learn from one chunk; `data` may be `[DONE]`."""
         self._seen = None
         try:
-            chunk = _DECODE_CHUNK(data)
+            chunk = decode_chunk(data)
         except (msgspec.MsgspecError, RecursionError):
             if data.strip() == b"[DONE]":
                 self._done()
@@ -78,15 +41,24 @@ class ChatReader(AnswerReader):
             if not isinstance(loose, dict):
                 self.doubt(data)
                 return
-            chunk = _loose_chunk(loose)
+            chunk = loose_chunk(loose)
         self._seen = chunk
         self._take(chunk)
         if chunk.error is not None or name == b"error":
             self.take_error({"error": chunk.error})
 
     def read_plain(self, chunk: bytes) -> bytes | None:
-        """A stream's usual events at once: 66 of them take 80 us instead of 190 one by one."""
-        if not chunk.endswith(_DONE_EVENT):
+        """A stream's usual events at once: 66 of them take 30 us instead of 190 one by one."""
+        if len(chunk) > MAX_EVENT_BYTES:
+            return None
+        done = chunk.endswith(_DONE_EVENT)
+        out = self._read_usual(chunk, self._usual) if self._usual is not None else None
+        if out is None and not (done and self._usual is not None):
+            learned = self._learn(chunk)
+            out = self._read_usual(chunk, learned) if learned is not None else None
+        if out is not None:
+            return out
+        if not done:
             return self._read_at_once(chunk)
         # The usage stands in the last event before it: those two are read by themselves.
         at = chunk.rfind(b"}\n\ndata: {") + 3
@@ -96,12 +68,49 @@ class ChatReader(AnswerReader):
         rest = self.feed(chunk[at:])
         return out + rest if self._usage_added else chunk
 
+    def _learn(self, chunk: bytes) -> UsualEvent | None:
+        """Look for a usual event among the first of `chunk`; the one known so far stays where there is none."""
+        at = 0
+        for _ in range(min(3, self._left_to_learn)):
+            end = chunk.find(b"\n\n", at)
+            if end < 0 or not chunk.startswith(b"data: {", at):
+                break
+            self._left_to_learn -= 1
+            usual = _usual_of(chunk[at + len(b"data: ") : end])
+            if usual is not None:
+                self._usual = usual
+                return usual
+            at = end + 2
+        return None
+
+    def _read_usual(self, chunk: bytes, usual: UsualEvent) -> bytes | None:
+        at = chunk.find(usual.begin)
+        if at > 0 and chunk.startswith(b"\n\n", at - 2):
+            out, rest = self.feed(chunk[:at]), self.feed(chunk[at:])
+            return out + rest if self._usage_added else chunk
+        end = chunk.rfind(usual.end) + len(usual.end)
+        if at != 0 or end < len(usual.end):
+            return None
+        events = chunk if end == len(chunk) else chunk[:end]
+        texts = usual.texts_in(events)
+        characters = usual.characters(texts) if texts is not None else None
+        if texts is None or characters is None:
+            return None
+        self.reply.output_characters += characters
+        self.reply.response_model = usual.model or self.reply.response_model
+        self.reply.service_tier = usual.tier or self.reply.service_tier
+        rest = self.feed(chunk[end:]) if events is not chunk else b""
+        if not self._usage_added:
+            return chunk
+        out = usual.without_null_usage(texts) if usual.has_null_usage else events
+        return out + rest if rest else out
+
     def _read_at_once(self, chunk: bytes) -> bytes | None:
         payloads = plain_payloads(chunk)
         if payloads is None:
             return None
         try:
-            events = [_DECODE_CHUNK(payload) for payload in payloads]
+            events = [decode_chunk(payload) for payload in payloads]
         except (msgspec.MsgspecError, RecursionError):
             return None
         nulls = characters = 0
@@ -113,7 +122,7 @@ class ChatReader(AnswerReader):
             if event.error is not None or event.x_groq is not None:
                 return None
             for choice in event.choices or ():
-                characters += _characters_of(choice)
+                characters += characters_of(choice)
         if nulls and self._usage_added:
             edited = chunk.replace(COMPACT, b"")
             removed = (len(chunk) - len(edited)) // len(COMPACT)
@@ -125,7 +134,7 @@ class ChatReader(AnswerReader):
         self._name(events)
         return chunk
 
-    def _name(self, events: list[_Chunk]) -> None:
+    def _name(self, events: list[Chunk]) -> None:
         for event in reversed(events):
             if event.model:
                 self.reply.response_model = short(event.model)
@@ -138,12 +147,12 @@ class ChatReader(AnswerReader):
     def read_document(self, body: bytes) -> bool:
         """Learn from a whole completion, or from an error body."""
         try:
-            chunk = _DECODE_CHUNK(body)
+            chunk = decode_chunk(body)
         except (msgspec.MsgspecError, RecursionError):
             document = plain_document(body)
             if document is None:
                 return False
-            chunk = _loose_chunk(document)
+            chunk = loose_chunk(document)
         self._take(chunk)
         if chunk.error is not None:
             self.take_error({"error": chunk.error})
@@ -168,7 +177,7 @@ class ChatReader(AnswerReader):
             return left
         return event.raw
 
-    def _take(self, chunk: _Chunk) -> None:
+    def _take(self, chunk: Chunk) -> None:
         reply = self.reply
         if chunk.model:
             reply.response_model = short(chunk.model)
@@ -176,7 +185,7 @@ class ChatReader(AnswerReader):
             reply.service_tier = short(chunk.service_tier)
         finished = not chunk.choices
         for choice in chunk.choices or ():
-            reply.output_characters += _characters_of(choice)
+            reply.output_characters += characters_of(choice)
             if choice.finish_reason is not None:
                 finished = True
         usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq is not None else None)
@@ -189,61 +198,22 @@ class ChatReader(AnswerReader):
         self.end()
 
 
-def _characters_of(choice: _Choice) -> int:
-    delta = choice.delta or choice.message
-    count = len(choice.text) if choice.text else 0
-    return count if delta is None else count + _characters(delta)
-
-
-def _characters(delta: _Delta) -> int:
-    count = len(delta.content) if delta.content else 0
-    if delta.reasoning:
-        count += len(delta.reasoning)
-    if delta.reasoning_content:
-        count += len(delta.reasoning_content)
-    if delta.refusal:
-        count += len(delta.refusal)
-    for call in delta.tool_calls or ():
-        if call.function is not None and call.function.arguments:
-            count += len(call.function.arguments)
-    if delta.function_call is not None and delta.function_call.arguments:
-        count += len(delta.function_call.arguments)
-    return count
-
-
-def _loose_chunk(fields: dict[str, Any]) -> _Chunk:
-    # A key with a wrong type is as good as absent; `choices` keeps only whether it was empty.
-    usage: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
-    if "usage" in fields:
-        usage = fields["usage"] if isinstance(fields["usage"], dict) or fields["usage"] is None else msgspec.UNSET
-    x_groq = fields_in(fields, "x_groq")
-    choices = fields.get("choices")
-    return _Chunk(
-        model=text_in(fields, "model"),
-        service_tier=text_in(fields, "service_tier"),
-        choices=[_loose_choice(choice) for choice in choices] if isinstance(choices, list) else None,
-        usage=usage,
-        x_groq=_XGroq(fields_in(x_groq, "usage")) if x_groq else None,
-        error=fields.get("error"),
-    )
-
-
-def _loose_choice(choice: Any) -> _Choice:
-    delta = fields_in(choice, "delta") or fields_in(choice, "message")
-    return _Choice(
-        delta=_Delta(
-            content="".join(text_in(delta, key) or _parts(delta, key) for key in _TEXT_KEYS),
-            tool_calls=[_Call(_loose_function(call, "function")) for call in items_in(delta, "tool_calls")],
-            function_call=_loose_function(delta, "function_call"),
-        ),
-        text=text_in(choice, "text"),
-        finish_reason=text_in(choice, "finish_reason"),
-    )
-
-
-def _loose_function(fields: Any, key: str) -> _Function:
-    return _Function(text_in(fields_in(fields, key), "arguments"))
-
-
-def _parts(delta: Any, key: str) -> str:
-    return "".join(text_in(part, "text") or "" for part in items_in(delta, key))
+def _usual_of(data: bytes) -> UsualEvent | None:
+    """An event as the usual one, if it has one text and nothing else that must be read."""
+    try:
+        chunk = decode_chunk(data)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    if chunk.usage or chunk.error is not None or chunk.x_groq is not None or len(chunk.choices or ()) != 1:
+        return None
+    choice = (chunk.choices or [])[0]
+    delta = choice.delta or choice.message or Delta()
+    texts = [(key, getattr(delta, key)) for key in TEXT_KEYS] + [("text", choice.text)]
+    said = [(key, text) for key, text in texts if text]
+    if len(said) != 1 or len(said[0][1]) != characters_of(choice):
+        return None
+    usual = usual_event(data, *said[0], has_null_usage=chunk.usage is None)
+    if usual is not None:
+        usual.model = short(chunk.model) if chunk.model else None
+        usual.tier = short(chunk.service_tier) if chunk.service_tier else None
+    return usual

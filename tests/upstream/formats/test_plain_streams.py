@@ -56,6 +56,66 @@ WRITTEN = st.one_of(
 )  # fmt: skip
 
 
+# Texts as they stand on the wire, among them what is none: an event with it is broken, or says something else.
+RAW = st.sampled_from(
+    [
+        "", "a", "\\n", 'say \\"usage\\":null', "é", "\\ud83d", "\\ud83d\\ude00", "\t", 'a"', '"', "\\", 'a"] ["b',
+        'a","b', 'c"]', '"},"finish_reason":null}],"usage":null,"obfuscation":"x', 'x"},"finish_reason":"stop', "\r",
+        "\n", "]", ",",
+    ]
+)  # fmt: skip
+LIKE = st.sampled_from(
+    [
+        '{"model":"m","choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":null}],"usage":null}',
+        '{"model":"m","choices":[{"delta":{"content":"%s"},"finish_reason":null}],"usage":null,"obfuscation":"%s"}',
+        '{"choices":[{"delta":{"content":"%s"}}],"obfuscation":"%s","service_tier":"flex","usage":null}',
+        '{"model":"m","choices":[{"delta":{"content":"%s"}}],"other":{"a":1,"usage":null}}',
+        '{"model":"m","choices":[{"delta":{"content":"%s"}}],"usage":null,"other":{"a":1,"usage":null}}',
+        '{"model":"m","choices":[{"delta":{"content":null,"reasoning_content":"%s"}}],"usage":null}',
+        '{"model":"m","choices":[{"index":0,"text":"%s","logprobs":null}],"usage":null}',
+        '{"note":{"content":"%s"},"choices":[{"delta":{"content":"a"}}],"usage":null}',
+    ]
+)
+
+
+@st.composite
+def alike(draw: st.DrawFn) -> str:
+    """Events that differ in their text and padding only."""
+    form = draw(LIKE)
+    first = form.replace("%s", draw(st.sampled_from(["a", "word", "é", "\\n", 'say \\"content'])))
+    rest = [form.replace("%s", draw(RAW), 1).replace("%s", draw(RAW)) for _ in range(draw(st.integers(0, 4)))]
+    return "".join(f"data: {payload}\n\n" for payload in (first, *rest))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.one_of(alike(), alike(), WRITTEN), max_size=4), st.booleans(),
+       st.lists(st.integers(0, 3000), max_size=4), st.booleans())  # fmt: skip
+def test_events_that_are_alike_in_any_pieces(
+    written: list[str], done: bool, cuts: list[int], usage_added: bool
+) -> None:
+    body = "".join(written).encode() + (DONE if done else b"")
+    chunks = cut(body, cuts)
+    assert read(ChatReader, chunks, usage_added=usage_added) == read(OneByOne, chunks, usage_added=usage_added)
+
+
+PADDED = '{"choices":[{"delta":{"content":"word"}}],"obfuscation":"x"}'
+NOTED = '{"note":{"content":"%s"},"choices":[{"delta":{"content":"a"}}]}'
+
+
+@pytest.mark.parametrize(
+    ("events", "characters"),
+    [
+        ([PADDED] * 4, 16),
+        ([PADDED, '{"choices":[{"delta":{"content":"word","x"}'], 4),
+        ([NOTED % "a", NOTED % "word"], 2),
+    ],
+)
+def test_an_event_is_the_usual_one_only_where_no_byte_but_its_text_differs(events: list[str], characters: int) -> None:
+    chunk = b"".join(f"data: {payload}\n\n".encode() for payload in events)
+    assert read(ChatReader, [chunk], usage_added=True) == read(OneByOne, [chunk], usage_added=True)
+    assert read(ChatReader, [chunk], usage_added=True)[0]["output_characters"] == characters
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.lists(WRITTEN, max_size=8), st.booleans(), st.lists(st.integers(0, 5000), max_size=4), st.booleans())
 def test_any_stream_in_any_pieces(written: list[str], done: bool, cuts: list[int], usage_added: bool) -> None:
