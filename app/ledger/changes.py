@@ -19,6 +19,7 @@ POLL_S = 0.4
 LONGEST_PAUSE_S = 5.0
 FLUSH_S = 15.0
 KEYS, TEAM = "keys", "team"
+_GENERATIONS = str(sa.select(changes.c.kind, changes.c.generation))
 
 Reload = Callable[[], Awaitable[None]]
 _log = logging.getLogger("lectr.ledger")
@@ -83,8 +84,7 @@ class ChangeFeed:
         """Look once; reload what moved and return its kinds. What cannot be read now is looked at again next time."""
         moved: list[str] = []
         try:
-            found = await self._database.look(_generations)
-            for kind, generation in found.items():
+            for kind, generation in await self._database.glance(_GENERATIONS):
                 if self._seen.get(kind) == generation:
                     continue
                 for reload in self._reloads.get(kind, ()):
@@ -102,8 +102,3 @@ class ChangeFeed:
         for flush in self._flushes:
             with contextlib.suppress(LedgerError):
                 await flush()
-
-
-def _generations(connection: sa.Connection) -> dict[str, int]:
-    rows = connection.execute(sa.select(changes.c.kind, changes.c.generation))
-    return {row.kind: row.generation for row in rows}

@@ -10,7 +10,7 @@ report can keep busy.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -53,6 +53,7 @@ class Engines(Protocol):
     async def open(self) -> None: ...
     async def before_read(self) -> None: ...
     async def before_write(self) -> None: ...
+    async def glance(self, query: str, /) -> Sequence[Any] | None: ...
     def write(self, work: Work[T]) -> T: ...
     def read(self, work: Work[T]) -> T: ...
     def read_alone(self, work: Work[T]) -> T: ...
@@ -176,6 +177,18 @@ class Database:
         except exc.SQLAlchemyError as error:
             self._engines.failed(error)
             raise LedgerError(f"the ledger could not be read: {reason_of(error)}") from error
+
+    async def glance(self, query: str) -> Sequence[Any]:
+        """What one small SELECT finds, for who asks again and again: an eighth of `look`. Raises LedgerError."""
+        try:
+            await self._engines.before_read()
+            found = await self._engines.glance(query)
+        except exc.SQLAlchemyError as error:
+            self._engines.failed(error)
+            raise LedgerError(f"the ledger could not be read: {reason_of(error)}") from error
+        return (
+            found if found is not None else await self.read(lambda connection: connection.exec_driver_sql(query).all())
+        )
 
     async def read_at_length(self, work: Work[T]) -> T:
         """As `read`, on a connection of its own, so that the few readers stay free for pages. Raises LedgerError."""

@@ -73,6 +73,9 @@ class PostgresEngines:
         if not self._ready:
             await self.open()
 
+    async def glance(self, _query: str) -> None:
+        """None: a read costs no more."""
+
     def write(self, work: Work[T]) -> T:
         """One transaction on the only writing connection. Runs in the writer's thread."""
         return self._writer.run(work)

@@ -19,14 +19,13 @@ from queue import Empty, SimpleQueue
 
 from app.ledger.spool_files import SEGMENT_BYTES, SegmentFile, delete_expired, owner_name, reason
 from app.ledger.spool_format import frame
-from app.ledger.spool_record import Record, SpoolState, let_go
+from app.ledger.spool_record import Record, SpoolState, let_go, take_group
 
 SYNC_S = 0.05
 PROBE_S = 1.0
 CLEAR_S = 60.0
 STOP_WAIT_S = 5.0
 MAX_IN_MEMORY = 50_000
-MAX_WRITE_BYTES = 1024 * 1024
 
 _log = logging.getLogger("lectr.ledger")
 
@@ -49,7 +48,7 @@ class Spool:
         self._segment_bytes = segment_bytes
         self._sync_s = sync_s
         self._probe_s = probe_s
-        self._names = (f"{owner}-{number:06d}" for owner in (owner_name(),) for number in itertools.count())
+        self._names = map(f"{owner_name()}-{{:06d}}".format, itertools.count())
         self._loop: asyncio.AbstractEventLoop
         self._live: dict[str, list[Record]] = {}
         self._fresh: list[Record] = []
@@ -63,6 +62,7 @@ class Spool:
         self._open: set[SegmentFile] = set()
         self._retired: deque[SegmentFile] = deque()
         self._ended = threading.Event()
+        self._housework = threading.Event()
         self._unwritten = self._dropped = 0
         self._write_error = self._sync_error = ""
         self._threads = [
@@ -104,11 +104,6 @@ class Spool:
                 if record.segment is not None:
                     self._forget(record.segment)
 
-    @property
-    def unsynced_records(self) -> int:
-        """Records that memory still holds because the disk itself may not have them."""
-        return self._unsynced_records
-
     def segments_in_use(self) -> list[Path]:
         """The segments with records that are not in the database."""
         return sorted(segment.path for segment in list(self._open) if segment.waiting)
@@ -126,8 +121,12 @@ class Spool:
 
     def _forget(self, segment: SegmentFile) -> None:
         segment.waiting -= 1
+        self._retire(segment)
+
+    def _retire(self, segment: SegmentFile) -> None:
         if segment.full and segment.waiting == 0:
             self._retired.append(segment)
+            self._housework.set()
 
     def _written(self, records: list[Record], segment: SegmentFile) -> None:
         for record in records:
@@ -142,8 +141,7 @@ class Spool:
 
     def _filled(self, segment: SegmentFile) -> None:
         segment.full = True
-        if segment.waiting == 0:
-            self._retired.append(segment)
+        self._retire(segment)
 
     def _lost_in_memory(self, records: list[Record]) -> None:
         self._dropped += len(records)
@@ -175,6 +173,7 @@ class Spool:
             self._tell(self._filled, self._segment)
         # The loop has to see the last confirmations before segments can be told done from not done.
         self._tell(self._ended.set)
+        self._tell(self._housework.set)
 
     def _take(self, waiting: deque[Record], pause: float | None) -> bool:
         """Move everything that has come to `waiting`; False when the spool ends."""
@@ -199,12 +198,7 @@ class Spool:
     def _write(self, waiting: deque[Record]) -> None:
         while waiting:
             segment = self._segment or self._next_segment()
-            group: list[Record] = []
-            length = 0
-            while waiting and length < MAX_WRITE_BYTES and segment.has_room(length + len(waiting[0].data)):
-                record = waiting.popleft()
-                group.append(record)
-                length += len(record.data)
+            group = take_group(waiting, segment)
             if not group:
                 self._abandon()
                 continue
@@ -220,6 +214,7 @@ class Spool:
                 if self._unsynced_records < MAX_IN_MEMORY:
                     self._unsynced.append((segment, group))
                     self._unsynced_records += len(group)
+            self._housework.set()
             self._tell(self._written, group, segment)
 
     def _next_segment(self) -> SegmentFile:
@@ -250,6 +245,8 @@ class Spool:
         """The thread that syncs and clears."""
         clear_at, pause = 0.0, self._sync_s
         while not self._ended.wait(pause):
+            self._housework.clear()
+            idle = not self._unsynced
             pause = self._sync_s if self._sync() else self._probe_s
             self._prepare_spare()
             self._move_retired()
@@ -257,6 +254,8 @@ class Spool:
                 clear_at = time.monotonic() + CLEAR_S
                 with contextlib.suppress(OSError):
                     delete_expired(self.folder, time.time())
+            if idle:
+                self._housework.wait(CLEAR_S)
         self._sync()
         self._move_retired()
         for segment in self._open:

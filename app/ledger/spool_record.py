@@ -1,11 +1,15 @@
 """What the spool says of one record and of itself."""
 
+from collections import deque
+
 import msgspec
 
 from app.errors import LedgerError
 from app.ledger.confirmation import Confirmation
 from app.ledger.spool_files import SegmentFile
 from app.ledger.spool_format import START
+
+MAX_WRITE_BYTES = 1024 * 1024
 
 
 class Record(Confirmation):
@@ -47,3 +51,14 @@ def let_go(live: dict[str, list[Record]], record: Record) -> None:
     if record.kind == START:
         # The database confirms a row, but no note of a start: nobody would ever hear of it again.
         record.finish(LedgerError("memory is full, and the spool takes nothing"))
+
+
+def take_group(waiting: deque[Record], segment: SegmentFile) -> list[Record]:
+    """The records that one `write` takes, in order: as many as fit into the segment, and not much over 1 MiB."""
+    group: list[Record] = []
+    length = 0
+    while waiting and length < MAX_WRITE_BYTES and segment.has_room(length + len(waiting[0].data)):
+        record = waiting.popleft()
+        group.append(record)
+        length += len(record.data)
+    return group

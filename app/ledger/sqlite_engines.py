@@ -1,17 +1,19 @@
 """The embedded ledger: one SQLite file, one writing connection, a few reading ones."""
 
 import asyncio
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
+from sqlalchemy import event, exc
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.errors import LedgerError
 from app.ledger.damage import is_damage
+from app.ledger.polite import apart
 from app.ledger.schema import prepare_schema
 from app.ledger.setting_aside import renew_lost, replace_damaged
 from app.ledger.sqlite_files import NO_FILE, FileLock, file_id, make_private_file, url_of
@@ -41,6 +43,7 @@ class SqliteEngines:
         self._writer: sa.Engine
         self._readers: sa.Engine
         self.looker: AsyncEngine | None = None
+        self._glancer: AsyncConnection | None = None
         self._inode = NO_FILE
         self._suspect = False
 
@@ -68,7 +71,7 @@ class SqliteEngines:
         _configure(self._readers, "BEGIN", "PRAGMA query_only=ON")
         self.looker = create_async_engine(
             url.set(drivername="sqlite+aiosqlite"),
-            pool_size=1,
+            pool_size=2,
             max_overflow=0,
             hide_parameters=True,
             connect_args=_OPTIONS,
@@ -89,9 +92,9 @@ class SqliteEngines:
         await self._disconnect()
         if self._suspect and not lost:
             # By its inode nothing can be told any more: a new file may get the one that has just become free.
-            lost = await asyncio.to_thread(replace_damaged, self._file)
+            lost = await apart(lambda: replace_damaged(self._file))
         elif lost:
-            await asyncio.to_thread(renew_lost, self._file)
+            await apart(lambda: renew_lost(self._file))
         self._suspect = False
         self.epoch += lost
         # Should the next step fail, all of this is done again.
@@ -134,10 +137,35 @@ class SqliteEngines:
         with engine.connect() as connection, connection.begin():
             return work(connection)
 
+    async def glance(self, query: str) -> Sequence[Any] | None:
+        """What one small SELECT finds, in one hop to the driver's thread; None while the file is opened anew.
+
+        Raises SQLAlchemyError.
+        """
+        looker = self.looker
+        if looker is None:
+            return None
+        if self._glancer is None:
+            glancer = await looker.connect()
+            if self.looker is not looker:
+                await glancer.invalidate()
+                return None
+            self._glancer = glancer
+        driver: Any = (await self._glancer.get_raw_connection()).driver_connection
+        try:
+            found: Sequence[Any] = await driver.execute_fetchall(query)
+        except sqlite3.Error as error:
+            raise exc.OperationalError(query, None, error) from error
+        return found
+
     async def _disconnect(self) -> None:
         self._readers.dispose()
-        if self.looker is not None:
-            await self.looker.dispose()
+        looker, self.looker = self.looker, None
+        glancer, self._glancer = self._glancer, None
+        if glancer is not None:
+            await glancer.close()
+        if looker is not None:
+            await looker.dispose()
         await asyncio.to_thread(self._writer.dispose)
         self._checkpoints.release()
 

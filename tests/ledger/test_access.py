@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.errors import ConflictError, NotFoundError
+from app.errors import ConflictError, LedgerError, NotFoundError
 from app.ledger import sessions as sessions_module
 from app.ledger import users as users_module
 from app.ledger.advice_tables import METADATA
@@ -107,6 +107,28 @@ async def test_another_process_stops_a_revoked_key_within_a_second(settings: Set
     await within_a_second(lambda: team.values.azure_endpoint == "https://x.openai.azure.com")
     await feed.stop()
     await here.close()
+    await there.close()
+
+
+async def test_a_glance_sees_what_others_have_written_and_never_a_file_that_is_gone(settings: Settings) -> None:
+    here, there = await open_database(settings), await open_database(settings)
+    query = "SELECT name FROM keys"
+    assert list(await there.glance(query)) == []
+    await KeyStore(here).create("a")
+    assert [tuple(row) for row in await there.glance(query)] == [("a",)]
+    with pytest.raises(LedgerError, match="could not be read"):
+        await there.glance("SELECT 1 FROM nothing")
+    if here.path is not None:
+        await here.close()
+        here.path.unlink()
+        await KeyStore(there).create("b")
+        assert ("b",) in [tuple(row) for row in await there.glance(query)]
+        reopening = asyncio.ensure_future(there._engines._disconnect())  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+        assert ("b",) in [tuple(row) for row in await there.glance(query)]
+        await reopening
+    else:
+        await here.close()
     await there.close()
 
 

@@ -263,7 +263,7 @@ async def test_memory_is_bounded_while_a_sync_stands_still(tmp_path: Path, monke
     async with spooling(tmp_path) as spool:
         for number in range(20):
             await asyncio.wait_for(spool.append(str(number), END, b"x"), 1)
-        assert spool.unsynced_records <= 4
+        assert spool._unsynced_records <= 4
         gate.set()
     assert len(bodies(tmp_path)) == 20
 
@@ -349,3 +349,25 @@ def test_a_loop_that_is_gone_is_not_told(tmp_path: Path) -> None:
     assert not spool._threads[0].is_alive()
     spool._ended.set()
     spool._threads[1].join(5)
+
+
+async def test_with_nothing_to_bring_to_the_disk_its_thread_sleeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[bool] = []
+    sync = Spool._sync
+
+    def counted(spool: Spool) -> bool:
+        turns.append(True)
+        return sync(spool)
+
+    monkeypatch.setattr(Spool, "_sync", counted)
+    async with spooling(tmp_path) as spool:
+        await spool.append("a", END, b"a")
+        await until(lambda: spool._unsynced_records == 0)
+        await asyncio.sleep(0.1)
+        before = len(turns)
+        await asyncio.sleep(0.3)
+        assert len(turns) == before
+        await spool.append("b", END, b"b")
+        await until(lambda: spool._unsynced_records == 0)
