@@ -1,6 +1,6 @@
-"""`lectr detect`, `lectr doctor`, `lectr registry`: what Lectr knows, and whether a provider answers."""
+"""`lectr detect`, `lectr doctor`, `lectr registry`: what Lectr knows, and whether box and providers are well."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +12,13 @@ from app.catalog.check import check_registry
 from app.catalog.load import load_catalog
 from app.catalog.refresh import build_price_list, diff_price_lists
 from app.commands.launched import lectr_command
-from app.commands.running import catalog_as_served, command, ledger, sentences, whole
+from app.commands.running import catalog_as_served, command, ledger, sentences, settings_from_env, whole
 from app.detection.explain import explain
-from app.errors import RegistryError, SettingsError
+from app.errors import LedgerError, RegistryError, SettingsError
 from app.ledger.changes import ChangeFeed
 from app.ledger.team import TeamStore
+from app.operations.doctor import DoctorStep
+from app.operations.doctor_ledger import DATABASE, examine_ledger
 
 PRICE_LIST = REGISTRY_DIR / "prices.json"
 
@@ -44,29 +46,43 @@ async def detect(models: tuple[str, ...]) -> None:
         click.echo(f"{name}\t{found.provider if recognised else 'unknown'}\t{found.detected_by}\t{price}{near}")
 
 
-@click.command(short_help="Send one tiny request to each provider.")
+@click.command(short_help="Look at the box, and ask each provider.")
 @click.argument("provider", required=False)
 @command
 async def doctor(provider: str | None) -> None:
-    """Send one tiny request to each provider that this box holds a key for, its cost said first."""
-    async with whole() as services:
-        catalog, settings = services.catalog.current, services.settings
+    """Look at the database and the spool, then send each provider that this box holds a key for one tiny request.
+
+    What a request costs at most is said before it is sent. With PROVIDER only that one is asked.
+    """
+    settings = settings_from_env()
+    steps = () if provider else await examine_ledger(settings)
+    if steps:
+        click.echo(f"This box, {settings.data_dir}")
+        _echo_steps(steps)
+    if any(step.name == DATABASE and step.ok is False for step in steps):
+        raise LedgerError("no provider was asked: each answer has its row, and that needs the database")
+    async with whole(settings) as services:
+        catalog = services.catalog.current
         holding = [p.id for p in catalog.providers.values() if settings.provider_value(p.key_setting)]
         chosen = [provider] if provider else holding
         if not chosen:
             names = ", ".join(p.key_setting for p in catalog.providers.values())
-            raise SettingsError(f"this box holds no provider key; start with one of {names} set")
-        healthy = True
+            raise SettingsError(f"no provider was asked: this box holds no provider key; start with one of {names} set")
+        healthy = all(step.ok is not False for step in steps)
         for name in chosen:
             plan = services.plan_doctor(name)
             click.echo(f"{name}: one request to {plan.model}, at most ${plan.expected_cost_usd}")
             report = await services.doctor(name)
             healthy = healthy and report.ok
-            for step in report.steps:
-                mark = {True: "ok", False: "FAILED", None: "skipped"}[step.ok]
-                click.echo(f"  {step.name:16} {mark:8} {step.detail}")
+            _echo_steps(report.steps)
     if not healthy:
         raise click.exceptions.Exit(1)
+
+
+def _echo_steps(steps: Iterable[DoctorStep]) -> None:
+    for step in steps:
+        mark = {True: "ok", False: "FAILED", None: "-"}[step.ok]
+        click.echo(f"  {step.name:16} {mark:8} {step.detail}")
 
 
 @click.group(short_help="The registry: check, refresh, import.")

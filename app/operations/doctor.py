@@ -22,7 +22,7 @@ _DOCTOR_TOKENS = 16
 
 
 class DoctorStep(msgspec.Struct, frozen=True):
-    """One thing `doctor` looked at: `ok` None means it was not looked at, and `detail` says why."""
+    """One thing `doctor` looked at: `ok` None means that it is neither well nor wrong, and `detail` says why."""
 
     name: str
     ok: bool | None

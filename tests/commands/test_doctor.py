@@ -1,6 +1,7 @@
 """`lectr doctor`: the cost said first, then one tiny request, and what it showed."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -41,6 +42,64 @@ def test_the_request_has_its_row(box: Box) -> None:
     assert (row["key"], row["provider"], row["feature"]) == ("lectr doctor", "anthropic", "doctor")
     assert (row["outcome"], row["streamed"], row["usage_source"]) == ("ok", True, "provider")
     assert row["cost_picousd"] > 0
+
+
+def steps_of(said: str) -> dict[str, tuple[str, str]]:
+    """Mark and words of the box's own steps, by name."""
+    head, *lines = said.splitlines()
+    assert head.startswith("This box, ")
+    found = [re.fullmatch(r"  (.{16}) (.{8}) (.*)", line) for line in lines]
+    return {one[1].strip(): (one[2].strip(), one[3]) for one in found if one}
+
+
+def test_the_box_is_looked_at_first(box: Box) -> None:
+    key = box.key("backend")
+    with box.serve() as server:
+        server.row(server.ask(key))
+        found = steps_of(box.run("doctor").stdout)
+        assert found["database"][0] == "ok"
+        assert re.fullmatch(
+            rf"SQLite {box.data}/lectr\.db, schema m\d{{4}}, .* [KM]iB, 1 request", found["database"][1]
+        )
+        assert found["last backup"] == ("-", "none that this box knows of: `lectr backup` makes one")
+        assert found["spool"][0] == "ok"
+        assert found["spool"][1].startswith(f"{box.data}/spool can be written, ")
+        assert found["spool"][1].endswith(", 0 requests without a row yet")
+    box.ok("backup")
+    with sqlite3.connect(box.data / "lectr.db") as connection:
+        connection.execute("DELETE FROM requests")
+        connection.execute("INSERT INTO ledger_parked (parked_at_us, reason, entry) VALUES (1, 'too odd', '{}')")
+    connection.close()
+    # As if its process had died before the row was written.
+    [segment] = (box.data / "spool").glob("*.done")
+    segment.rename(segment.with_suffix(".parked"))
+    done = box.run("doctor")
+    found = steps_of(done.stdout)
+    assert done.returncode == 1
+    assert found["last backup"][0] == "ok"
+    assert found["last backup"][1].endswith("UTC, within a day")
+    assert found["spool"][1].endswith(", 1 request without a row yet")
+    assert found["parked rows"] == ("FAILED", "1 could not be written as rows: see the log")
+
+
+def test_a_database_that_cannot_be_used_is_said_before_any_provider_is_asked(box: Box) -> None:
+    done = box.run("doctor", DATABASE_URL="postgres://lectr:secret-word@127.0.0.1:9/ledger", **BOX_KEYS)
+    found = steps_of(done.stdout)
+    assert done.returncode == 1
+    assert found["database"][0] == "FAILED"
+    assert "lectr@127.0.0.1:9/ledger cannot be reached" in found["database"][1]
+    assert found["spool"][0] == "ok"
+    assert not PLAN.search(done.stdout)
+    assert "no provider was asked" in done.stderr
+    assert "secret-word" not in done.stdout + done.stderr
+
+
+def test_a_spool_that_cannot_be_written_is_said(box: Box) -> None:
+    box.data.mkdir()
+    (box.data / "spool").write_text("no folder")
+    found = steps_of(box.run("doctor").stdout)
+    assert found["spool"][0] == "FAILED"
+    assert f"{box.data}/spool cannot be used: " in found["spool"][1]
 
 
 def test_no_key_is_said_with_the_settings_that_would_help(box: Box) -> None:
