@@ -22,13 +22,13 @@ from app.ledger.writer import LedgerWriter
 from app.operations.advice import AdviceReport
 from app.operations.advice_desk import AdviceDesk, Card, Decided
 from app.operations.advice_pricing import Priced as PricedRow
-from app.operations.doctor import DoctorReport
+from app.operations.doctor import DOCTOR_KEY, DoctorReport
 from app.operations.reprice import Reprice, RepriceReport
 from app.settings import Settings
 
 READERS_WAIT_S = 0.25
 
-__all__ = ["AdviceReport", "Card", "Decided", "DoctorReport", "PricedRow", "RepriceReport", "Services"]
+__all__ = ["DOCTOR_KEY", "AdviceReport", "Card", "Decided", "DoctorReport", "PricedRow", "RepriceReport", "Services"]
 
 
 class Services(msgspec.Struct, kw_only=True):

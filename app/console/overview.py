@@ -16,6 +16,8 @@ from app.console.requests import Link
 from app.console.times import today
 from app.errors import LectrError
 from app.ledger import reports
+from app.ledger.filters import RequestFilter
+from app.services import DOCTOR_KEY
 
 _RANGES = ("7d", "30d", "90d")
 _DEFAULT_RANGE = "30d"
@@ -67,6 +69,8 @@ class OverviewView(msgspec.Struct, frozen=True, kw_only=True):
     ranges: list[Link]
     sums: list[Sum]
     total: Any
+    probes: Any
+    """The sums of `lectr doctor`'s own requests: they are in all others, but count among nobody's errors."""
     p50_ms: float | None
     p95_ms: float | None
     overhead: Overhead | None
@@ -101,6 +105,7 @@ async def show_overview(page: NamedDependency[Page]) -> Response[bytes]:
         ranges=[Link(label[:-1], query.url(range=label), label == name) for label in _RANGES],
         sums=[_sum(label, preset_name, by_day.rows, day) for label, preset_name in _SPANS],
         total=by_model.total,
+        probes=(await reports.usage_by(database, "key", f=_PROBES, **days)).total,
         p50_ms=reports.quantile(by_model.total.duration_histogram, 0.5),
         p95_ms=reports.quantile(by_model.total.duration_histogram, 0.95),
         overhead=_overhead(page),
@@ -117,6 +122,7 @@ async def show_overview(page: NamedDependency[Page]) -> Response[bytes]:
     return await page.answer("overview.html", view, title="Overview", block=block)
 
 
+_PROBES = RequestFilter(key=DOCTOR_KEY.name)
 _SPANS = (("Today", "today"), ("7 days", "7d"), ("30 days", "30d"))
 
 

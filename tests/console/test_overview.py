@@ -1,20 +1,26 @@
 import asyncio
+import random
 import time
 from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+from app.asgi import REGISTRY_DIR
+from app.catalog.load import load_catalog
 from app.console import figures, overview
 from app.console.page import Page
 from app.counters import Counters
+from app.domain import LedgerEntry, Outcome
 from app.ledger.database import open_database
+from app.ledger.insert import insert_many
 from app.ledger.schema import NOT_BEGUN, UTC_CALENDAR
 from app.ledger.tables import calendars
+from app.services import DOCTOR_KEY
 from app.settings import Settings
 from tests.console.html import parse
 from tests.console.stage import NOW_US, Stage, Visit, running
-from tests.console.traffic import DAY_US
+from tests.console.traffic import DAY_US, request_at
 from tests.postgres import database_url
 
 
@@ -141,3 +147,30 @@ def test_while_the_days_of_a_new_zone_are_summed_pages_say_that_they_show_others
             page = parse(visit.get(path).text)
             assert "The days are being summed anew for Asia/Tokyo." in page.one("main").text, path
             assert "Times in Asia/Tokyo" in page.text
+
+
+def test_what_doctor_asked_is_nobodys_error_and_no_traffic(tmp_path: Path) -> None:
+    catalog, rng = load_catalog(REGISTRY_DIR), random.Random(1)
+    asked = [request_at(catalog, NOW_US - number * 1_000_000, rng) for number in range(12)]
+    for one in asked:
+        one.outcome, one.status = Outcome.OK, 200
+    for one in asked[:2]:
+        one.key, one.outcome, one.status = DOCTOR_KEY.name, Outcome.PROVIDER_ERROR, 401
+    asked[2].outcome, asked[2].status = Outcome.PROVIDER_ERROR, 500
+
+    async def write(some: list[LedgerEntry]) -> None:
+        database = await open_database(Settings(data_dir=tmp_path, database_url=database_url(tmp_path)))
+        await insert_many(database, some)
+        await database.close()
+
+    with running(tmp_path, requests=0) as stage:
+        asyncio.run(write(asked[:2]))
+        page = parse(stage.visit().get("/").text).one("main")
+        assert "No request of a program came in these days." in page.text
+        assert "Errors" not in page.text
+        asyncio.run(write(asked[2:]))
+        visit = stage.visit()
+        [tile] = [one for one in parse(visit.get("/").text).all("div", class_="tile") if "Errors" in one.text]
+        assert [dd.text for dd in tile.all("dd")] == ["10.0 %", "1 of 10 requests, 2 of lectr doctor apart"]
+        address = tile.all("a")[1].attributes["href"]
+        assert len(parse(visit.get(address).text).all("a", class_="row")) == 2
