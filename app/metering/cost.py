@@ -86,7 +86,7 @@ class _NoRate(Exception):
     """A bucket holds something that has no rate."""
 
 
-class _Question(msgspec.Struct, frozen=True):
+class Question(msgspec.Struct, frozen=True):
     catalog: Prices
     provider: str
     service_tier: str | None
@@ -104,7 +104,7 @@ def cost_of(
     on: date,
 ) -> Cost:
     """The cost of one request at the prices of `on`; `lines` stays empty (see `bill_of`). Never negative."""
-    return _cost(_Question(catalog, provider, service_tier, on), usage, response_model, request_model, None)
+    return _cost(Question(catalog, provider, service_tier, on), usage, response_model, request_model, None)
 
 
 def bill_of(
@@ -118,15 +118,15 @@ def bill_of(
     on: date,
 ) -> Cost:
     """As `cost_of`, with a line for each bucket; their amounts sum to the total before it is rounded."""
-    return _cost(_Question(catalog, provider, service_tier, on), usage, response_model, request_model, [])
+    return _cost(Question(catalog, provider, service_tier, on), usage, response_model, request_model, [])
 
 
 def _cost(
-    ask: _Question, usage: Usage, response_model: str | None, request_model: str | None, lines: list[BillLine] | None
+    ask: Question, usage: Usage, response_model: str | None, request_model: str | None, lines: list[BillLine] | None
 ) -> Cost:
     if IMPLAUSIBLE in usage.flags:
         return Cost(None, CostReason.IMPLAUSIBLE_USAGE)
-    match = _match(ask, response_model, request_model, usage.modifiers)
+    match = match_of(ask, response_model, request_model, usage.modifiers)
     if match is None:
         return Cost(None, CostReason.UNKNOWN_MODEL)
     entry = match.price.entry
@@ -137,7 +137,7 @@ def _cost(
         for extra in usage.extra_passes:
             own = match
             if extra.model is not None or extra.usage.modifiers != usage.modifiers:
-                found = _match(ask, extra.model or match.model.id, None, extra.usage.modifiers)
+                found = match_of(ask, extra.model or match.model.id, None, extra.usage.modifiers)
                 if found is None:
                     return Cost(None, CostReason.UNKNOWN_MODEL, entry, tuple(flags))
                 own = found
@@ -150,8 +150,8 @@ def _cost(
     return Cost(picousd, None, entry, tuple(flags), tuple(lines or ()))
 
 
-def _match(
-    ask: _Question, response_model: str | None, request_model: str | None, modifiers: Mapping[str, str]
+def match_of(
+    ask: Question, response_model: str | None, request_model: str | None, modifiers: Mapping[str, str]
 ) -> Match | None:
     """The model the answer names, then the one asked for, then either without its date.
 
@@ -185,7 +185,7 @@ def _conditions(service_tier: str | None, modifiers: Mapping[str, str]) -> Mappi
     return conditions
 
 
-def _add(total: "_Sum", ask: _Question, usage: Usage, match: Match, flags: list[str]) -> None:
+def _add(total: "_Sum", ask: Question, usage: Usage, match: Match, flags: list[str]) -> None:
     """Add one pass at the price of its model."""
     if match.by_base:
         _flag(flags, "price_by_base")
@@ -276,7 +276,7 @@ def _geo_factor(model: Model, usage: Usage) -> Decimal | None:
     return US_INFERENCE_MULTIPLIER
 
 
-def _flag_variant(ask: _Question, usage: Usage, price: Price, flags: list[str]) -> None:
+def _flag_variant(ask: Question, usage: Usage, price: Price, flags: list[str]) -> None:
     # The answer names a tier or speed that this model has no price for: the standard price stands, marked.
     conditions = _conditions(ask.service_tier, usage.modifiers)
     if conditions and any(price.when.get(key) != value for key, value in conditions.items()):

@@ -24,6 +24,15 @@ _MAX_KEY_CHARACTERS = 64
 _TEXT_KEYS = frozenset(("service_tier", "model", "type", "speed", "inference_geo"))
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder().decode
+# What is kept just as it came, nearly always: plain keys with counts, times, tiers or one object of those.
+_PLAIN_VALUE = (
+    rb'(?:"(?:service_tier|model|type|speed|inference_geo)":"[A-Za-z0-9_.:/@-]{1,256}"'
+    rb'|"(?!(?:service_tier|model|type|speed|inference_geo)")[A-Za-z0-9_.-]{1,64}":%b)'
+)
+_NUMBER = rb"\d{1,15}(?:\.\d{1,20})?(?:e-\d{1,3})?"
+_INNER = rb"\{(?:\}|(?:" + _PLAIN_VALUE % _NUMBER + rb"[,}])+)"
+_PLAIN = re.compile(rb"\{(?:" + _PLAIN_VALUE % (rb"(?:" + _NUMBER + rb"|" + _INNER + rb")") + rb"[,}])+")
+_PLAIN_BYTES = 1024
 _MAX_DEPTH = 6
 _MAX_KEYS = 200
 _MAX_ITEMS = 2000
@@ -36,6 +45,10 @@ def usage_json(reply: Reply, *, input_characters: int = 0) -> str | None:
     The provider's keys keep their names at the top level; what Lectr counted itself stands under `lectr_…` keys.
     """
     try:
+        if reply.usage and not reply.web_search_calls and not input_characters:
+            plain = _ENCODE(reply.usage)
+            if len(plain) <= _PLAIN_BYTES and _PLAIN.fullmatch(plain):
+                return plain.decode()
         kept = _kept(reply.usage, 0) if reply.usage else {}
     except Exception:
         return None

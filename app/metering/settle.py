@@ -7,8 +7,8 @@ import msgspec
 
 from app.catalog.catalog import Catalog
 from app.domain import Cost, CostReason, InboundRequest, Reply, Usage, UsageSource
-from app.metering.cost import cost_of
 from app.metering.usage import estimate_usage, split_usage, usage_json
+from app.metering.usual_cost import usual_cost
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -57,7 +57,7 @@ def settle(
         if usage is None:
             reason = CostReason.READER_FAILED if reply.reader_failed else CostReason.NO_USAGE
             return Settlement(None, UsageSource.NONE, Cost(None, reason), text)
-        cost = cost_of(
+        cost = usual_cost(
             catalog,
             usage,
             provider=provider,

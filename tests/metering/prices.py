@@ -9,6 +9,7 @@ import msgspec
 from app.catalog.schema import ContextTier, Model, Price
 from app.domain import Cost, Usage
 from app.metering.cost import bill_of, cost_of
+from app.metering.usual_cost import usual_cost
 
 TODAY = date(2026, 11, 22)
 
@@ -68,10 +69,11 @@ def cost(
     tier: str | None = None,
     on: date = TODAY,
 ) -> Cost:
-    """The cost, after checking that the bill says the same and adds up to it."""
+    """The cost, after checking that the bill says the same and adds up to it, and that the short way says the same."""
     ask = {"provider": provider, "response_model": model, "request_model": asked, "service_tier": tier}
     plain = cost_of(prices, usage, on=on, **ask)  # type: ignore[arg-type]
     bill = bill_of(prices, usage, on=on, **ask)  # type: ignore[arg-type]
+    assert plain == usual_cost(prices, usage, on=on, **ask)  # type: ignore[arg-type]
     assert (plain.picousd, plain.reason, plain.flags) == (bill.picousd, bill.reason, bill.flags)
     if bill.picousd is not None:
         off = sum((line.amount_usd for line in bill.lines), Decimal(0)) * 10**12 - bill.picousd

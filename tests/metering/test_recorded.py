@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain import Reply
+from app.metering import recorded
 from app.metering.recorded import MAX_BYTES
 from app.metering.usage import split_usage, usage_from_json, usage_json
 
@@ -34,6 +35,32 @@ leaves: Any = st.one_of(
 inner = st.dictionaries(st.sampled_from(KEYS), leaves, max_size=5)
 details = st.dictionaries(st.sampled_from(KEYS), leaves | inner, max_size=5)
 usages = st.dictionaries(st.sampled_from(KEYS), leaves | details | st.lists(inner, max_size=4), max_size=8)
+
+
+counts = st.integers(0, 10**6) | st.integers(0, 2**60) | st.floats(0, 1e3) | st.floats()
+names = st.sampled_from(["default", "us", "a b", "", "a"])
+whole = st.dictionaries(st.sampled_from((*KEYS, "queue_time", "a key", "k" * 70)), counts | names, max_size=6)
+
+
+@given(st.dictionaries(st.sampled_from((*KEYS, "total_time", "é")), counts | names | whole, max_size=8))
+@settings(max_examples=1500, deadline=None)
+def test_what_is_kept_as_it_came_is_what_would_be_kept_of_it(usage: dict[str, Any]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorded, "_PLAIN_BYTES", -1)
+        expected = usage_json(Reply(usage=usage))
+    assert usage_json(Reply(usage=usage)) == expected
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": 9, "queue_time": 0.019, "prompt_time": 1e-05, "x_details": {"cached_tokens": 0}, "empty": {}},
+        {"input_tokens": 9, "service_tier": "standard", "cache_creation": {"ephemeral_5m_input_tokens": 1}},
+    ],
+)
+def test_a_usual_usage_is_kept_as_it_came(usage: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(recorded, "_kept")
+    assert json.loads(usage_json(Reply(usage=usage)) or "") == usage
 
 
 @given(st.sampled_from(PROVIDERS), st.sampled_from(ENDPOINTS), usages, st.integers(0, 5), st.integers(0, 50))

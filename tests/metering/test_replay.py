@@ -12,6 +12,7 @@ from app.catalog.load import load_catalog
 from app.domain import Cost, Reply, Usage
 from app.metering.cost import bill_of, cost_of
 from app.metering.usage import split_usage, usage_from_json, usage_json
+from app.metering.usual_cost import usual_cost
 from tests.metering.prices import TODAY
 from tests.upstream.formats.exchanges import FORMATS, answered, content_type, streamed
 from tests.upstream.formats.streams import fed
@@ -49,6 +50,7 @@ def priced(catalog: Catalog, exchange: dict[str, Any], reply: Reply, usage: Usag
         "on": on,
     }
     cost, bill = cost_of(catalog, usage, **ask), bill_of(catalog, usage, **ask)
+    assert cost == usual_cost(catalog, usage, **ask)
     assert (bill.picousd, bill.price_entry) == (cost.picousd, cost.price_entry)
     if cost.picousd is not None:
         assert sum(line.amount_usd for line in bill.lines) * 10**12 == cost.picousd

@@ -46,6 +46,10 @@ def request_detail(format: str | None, endpoint: str, body: bytes) -> RequestDet
         document = loose_json(body)
         if not isinstance(document, dict):
             return RequestDetail()
+        if endpoint == "chat.completions":
+            plain = _plain_text_bytes(document)
+            if plain is not None:
+                return RequestDetail(plain)
         texts = sum(_text_bytes(document[key]) for key in _PROMPT_KEYS if key in document)
         spoken = text_in(document, "input") if endpoint == "audio.speech" else None
         return RequestDetail(texts, tuple(sorted(_used(document, endpoint))), len(spoken) if spoken else 0)
@@ -81,23 +85,24 @@ _PLAIN_FIELDS = frozenset(
 )  # fmt: skip
 
 
-def _is_plain(document: dict[str, Any]) -> bool:
-    """True for what most requests are: messages of nothing but text, and fields that use nothing."""
+def _plain_text_bytes(document: dict[str, Any]) -> int | None:
+    """The text of what most requests are: messages of nothing but text, and fields that use nothing; None = another."""
     messages = document.get("messages")
-    return (
-        type(messages) is list
-        and document.keys() <= _PLAIN_FIELDS
-        and all(
-            type(message) is dict and message.keys() == _PLAIN_MESSAGE and type(message["content"]) is str
-            for message in messages
-        )
-    )
+    if type(messages) is not list or not document.keys() <= _PLAIN_FIELDS:
+        return None
+    total = 0
+    for message in messages:
+        if type(message) is not dict or message.keys() != _PLAIN_MESSAGE:
+            return None
+        content = message["content"]
+        if type(content) is not str:
+            return None
+        total += len(content) if content.isascii() else len(content.encode("utf-8", "surrogatepass"))
+    return total
 
 
 def _used(document: dict[str, Any], endpoint: str) -> set[str]:
     used: set[str] = set()
-    if endpoint == "chat.completions" and _is_plain(document):
-        return used
     tools = items_in(document, "tools") or items_in(document, "functions")
     if tools:
         used.add("tools")

@@ -97,3 +97,17 @@ def test_no_body_raises(body: bytes) -> None:
 def test_a_prompt_nested_deep_is_counted_without_recursion() -> None:
     body = b'{"messages":' + b"[" * 900 + b'"ab"' + b"]" * 900 + b"}"
     assert request_detail(None, "chat.completions", body).prompt_bytes in (0, 2)
+
+
+MESSAGES = st.lists(
+    st.dictionaries(st.sampled_from(["role", "content", "name"]), st.text(max_size=5) | st.just(["a"]), min_size=1)
+    | st.fixed_dictionaries({"role": st.just("user"), "content": st.text(max_size=8)})
+    | st.text(max_size=2),
+    max_size=4,
+)
+
+
+@given(st.fixed_dictionaries({"messages": MESSAGES}, optional={"n": st.just(1), "prompt": st.text(max_size=4)}))
+@settings(max_examples=300, deadline=None)
+def test_a_plain_chat_says_what_any_request_with_its_messages_says(body: dict[str, Any]) -> None:
+    assert detail(body) == detail(body, "responses")
