@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -23,7 +24,9 @@ from app.ledger.damage import find_damage
 from app.ledger.damaged_rows import DamagedRows
 from app.ledger.database import Database
 from app.ledger.essentials import Essentials, keep_copy, read_copy, read_essentials
+from app.ledger.insert import known_ids
 from app.ledger.maintenance import database_bytes, last_backup_us
+from app.ledger.polite import apart
 from app.ledger.retention import delete_some, oldest_kept_us
 from app.ledger.setting_aside import SetAside, set_aside_files
 from app.ledger.sqlite_files import FileLock
@@ -198,13 +201,14 @@ class Caretaker:
 
     async def _bring_over(self, folder: Path, report: SetAside) -> None:
         rows = DamagedRows(folder / report.file)
+        chunks = rows.chunks(now_us())
         found = 0
+        chunk: list[Any] | None = []
         try:
-            chunks = rows.chunks(now_us())
-            while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-                await self._write(chunk)
-                found += len(chunk)
-                await asyncio.sleep(PAUSE_S)
+            while chunk is not None:
+                async with self._database.background.step():
+                    chunk = await apart(lambda: next(chunks, None))
+                    found += await self._bring_some(rows, chunk) if chunk else 0
         finally:
             await asyncio.to_thread(rows.close)
         done = msgspec.structs.replace(report, rows=found, gaps=rows.gaps, searched=True)
@@ -212,6 +216,16 @@ class Caretaker:
         with contextlib.suppress(OSError):
             (folder / (report.file + ".lock")).unlink()
         _log.warning("%d requests were read from %s; %d parts of it could not be read", found, report.file, rows.gaps)
+
+    async def _bring_some(self, rows: DamagedRows, chunk: Sequence[Any]) -> int:
+        """Bring these rows over; returns how many the ledger has now."""
+        # The spool has brought most of them back before: those are neither decoded nor written.
+        known = await known_ids(self._database, [bytes(row[0]) for row in chunk])
+        new = [row for row in chunk if bytes(row[0]) not in known]
+        entries = await apart(lambda: rows.entries(new)) if new else []
+        if entries:
+            await self._write(entries)
+        return len(known) + len(entries)
 
 
 def _lasting(found: Essentials) -> Essentials:

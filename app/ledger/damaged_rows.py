@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from app.domain import LedgerEntry
-from app.ledger.clock import DAY_US, id_floor
+from app.ledger.clock import DAY_US, id_floor, id_moment_us
 from app.ledger.rows import ENTRY_SELECT, entry_of
 from app.ledger.sqlite_files import url_of
 from app.ledger.tables import details, groups, requests
@@ -54,29 +55,49 @@ class DamagedRows:
             self._closed = True
             self._engine.dispose()
 
-    def chunks(self, now_us: int) -> Iterator[list[LedgerEntry]]:
-        """At most 500 rows at a time; each `next` may be called from another thread. Never raises for damage."""
-        for day in range(now_us // DAY_US + 1, FIRST_DAY - 1, -1):
-            spans: list[Span] = [(_number(id_floor(day * DAY_US)), _number(id_floor((day + 1) * DAY_US)), HALVINGS)]
-            while spans:
-                first, end, halvings = spans.pop()
-                for descending in (False, True):
-                    whole = False
-                    while not whole and self._failures < MAX_FAILURES:
-                        rows, failed = self._fetch(first, end, descending=descending)
-                        if rows:
-                            yield self._entries(rows)
-                            at = _number(bytes(rows[-1][0]))
-                            first, end = (first, at) if descending else (at + 1, end)
-                        if failed:
-                            break
-                        whole = len(rows) < ROWS_AT_ONCE
-                    if whole:
+    def chunks(self, now_us: int) -> Iterator[list[Any]]:
+        """At most 500 rows at a time, none where a search for some has failed. Never raises for damage.
+
+        Each `next` may be called from another thread.
+        """
+        day = now_us // DAY_US + 1
+        while day >= FIRST_DAY and self._failures < MAX_FAILURES:
+            there = False
+            for rows in self._of_day(day):
+                there = there or bool(rows)
+                yield rows
+            day = day - 1 if there else self._day_before(day)
+
+    def _of_day(self, day: int) -> Iterator[list[Any]]:
+        spans: list[Span] = [(_number(id_floor(day * DAY_US)), _number(id_floor((day + 1) * DAY_US)), HALVINGS)]
+        while spans:
+            first, end, halvings = spans.pop()
+            for descending in (False, True):
+                whole = False
+                while not whole and self._failures < MAX_FAILURES:
+                    rows, failed = self._fetch(first, end, descending=descending)
+                    if rows:
+                        yield rows
+                        at = _number(bytes(rows[-1][0]))
+                        first, end = (first, at) if descending else (at + 1, end)
+                    if failed:
                         break
-                else:
-                    spans += self._halves(first, end, halvings)
-            if self._failures >= MAX_FAILURES:
-                return
+                    whole = len(rows) < ROWS_AT_ONCE
+                if whole:
+                    break
+            else:
+                spans += self._halves(first, end, halvings)
+                # Thousands of searches may fail: whoever has the time for one need not have it for all.
+                yield []
+
+    def _day_before(self, day: int) -> int:
+        """The next day to look at when this one has nothing: thousands of empty ones take half a second."""
+        query = sa.select(sa.func.max(requests.c.id)).where(requests.c.id < id_floor(day * DAY_US))
+        # Where that path into the file is broken, the day before may have one of its own.
+        with suppress(exc.SQLAlchemyError), self._turn, self._engine.connect() as connection:
+            newest = None if self._closed else connection.execute(query).scalar()
+            return FIRST_DAY - 1 if newest is None else min(day - 1, id_moment_us(bytes(newest)) // DAY_US)
+        return day - 1
 
     def _halves(self, first: int, end: int, halvings: int) -> list[Span]:
         """What lies between the last rows that could be read from either side."""
@@ -103,7 +124,8 @@ class DamagedRows:
             return rows, True
         return rows, False
 
-    def _entries(self, rows: list[Any]) -> list[LedgerEntry]:
+    def entries(self, rows: list[Any]) -> list[LedgerEntry]:
+        """What these rows say; one that makes no sense is a gap."""
         entries = []
         for row in rows:
             try:

@@ -20,6 +20,7 @@ from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import LectrError, LedgerAway, LedgerError
+from app.ledger.background import Background
 from app.ledger.damage import DamageFound, is_damage
 from app.ledger.polite import politely
 from app.ledger.postgres_url import is_postgres_url
@@ -66,6 +67,8 @@ class Database:
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
+        self.background = Background()
+        """What brings rows back takes its steps here, so that programs go first."""
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._thread = ThreadPoolExecutor(1, "ledger-writer")

@@ -2,12 +2,15 @@
 
 from collections import ChainMap
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 
 import sqlalchemy as sa
 
 from app.domain import LedgerEntry, Outcome
+from app.errors import LedgerError
+from app.ledger.clock import id_bytes
 from app.ledger.database import Database
 from app.ledger.dialects import RowInsert, insert_ignoring
 from app.ledger.dimensions import Dimensions, Resolved
@@ -86,23 +89,39 @@ def insert_batch(
     fresh = list(unique.values())
     if not fresh:
         return Inserted(0, Resolved({}, {}), Resolved({}, {}))
-    new_groups = dimensions.groups.resolve(connection, (packed.group for packed in fresh))
-    new_details = dimensions.details.resolve(connection, (packed.detail for packed in fresh))
-    groups, details = dimensions.groups.ids, dimensions.details.ids
+    group_ids, new_groups = dimensions.groups.ids_of(connection, [packed.group for packed in fresh])
+    detail_ids, new_details = dimensions.details.ids_of(connection, [packed.detail for packed in fresh])
     rows = []
     counted = []
-    for packed in fresh:
-        group_id = groups.get(packed.group) or new_groups.ids[packed.group]
-        detail_id = details.get(packed.detail) or new_details.ids[packed.detail]
-        numbers = packed.numbers
-        rows.append((packed.id, group_id, detail_id, *numbers))
-        counted.append(Counted(group_id, packed.moment_us, numbers[_COST_AT], numbers[_DURATION_AT], numbers[_TOKENS]))
+    for (raw, _, _, numbers, moment_us), group_id, detail_id in zip(fresh, group_ids, detail_ids, strict=True):
+        rows.append((raw, group_id, detail_id, *numbers))
+        counted.append(Counted(group_id, moment_us, numbers[_COST_AT], numbers[_DURATION_AT], numbers[_TOKENS]))
     inserted = _statement(connection.dialect).run(connection, rows)
     if not look_first and inserted != len(rows):
         raise KnownRows
     stored = ChainMap(new_groups.stored, dimensions.groups.stored)
     add_to_rollup(connection, aggregate(counted, read_calendars(connection)), stored)
     return Inserted(len(fresh), new_groups, new_details)
+
+
+async def known_ids(database: Database, ids: Sequence[bytes]) -> set[bytes]:
+    """Those of the ids that have a row, one that stays; none while the ledger cannot be read."""
+    try:
+        found = await database.read(lambda connection: _existing(connection, list(ids)))
+    except LedgerError:
+        return set()
+    return {known for known, interrupted in found.items() if not interrupted}
+
+
+async def missing_from(database: Database, entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+    """The entries that have no row that stays. To find out costs a sixth of what an insert of known rows does."""
+    ids: dict[bytes, str] = {}
+    for entry in entries:
+        # An id that is none stays, and is parked.
+        with suppress(ValueError):
+            ids[id_bytes(entry.id)] = entry.id
+    known = {ids[raw] for raw in await known_ids(database, list(ids))}
+    return [entry for entry in entries if entry.id not in known]
 
 
 async def insert_packed(database: Database, dimensions: Dimensions, batch: Sequence[PackedEntry]) -> int:

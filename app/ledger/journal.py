@@ -56,7 +56,7 @@ class Journal:
 
     def start(self, write: WriteRows) -> None:
         """Begin; `write` puts replayed rows into the ledger. Needs a running event loop."""
-        self._replay = Replay(self._folder, write, self._interrupted)
+        self._replay = Replay(self._folder, write, self._interrupted, self._database.background)
         self._spool.start()
         self._task = asyncio.get_running_loop().create_task(self._tend(self._replay), name="ledger-journal")
 

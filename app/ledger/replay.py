@@ -3,17 +3,21 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 import msgspec
 
 from app.domain import LedgerEntry
+from app.ledger.background import Background
+from app.ledger.polite import apart
 from app.ledger.spool_files import DONE, LIVE, PARKED, SegmentFile, adopt_orphans, owner_of, segments
 from app.ledger.spool_format import END, Found, Segment, read_segment
 from app.ledger.started import Started
 
-ROWS_AT_ONCE = 500
+RECORDS_AT_ONCE = 500
+ROWS_AT_ONCE = 250
+DECODED_AT_ONCE = 100
 
 WriteRows = Callable[[Sequence[LedgerEntry]], Awaitable[None]]
 Interrupted = Callable[[Started], LedgerEntry]
@@ -41,12 +45,18 @@ class ReplayCounters(msgspec.Struct):
 
 
 class Replay:
-    """`write` puts rows into the ledger, each id once; `interrupted` makes the row of a request that never ended."""
+    """`write` puts rows into the ledger, each id once; `interrupted` makes the row of a request that never ended.
 
-    def __init__(self, folder: Path, write: WriteRows, interrupted: Interrupted) -> None:
+    The steps of a replay are taken in the `background`.
+    """
+
+    def __init__(
+        self, folder: Path, write: WriteRows, interrupted: Interrupted, background: Background | None = None
+    ) -> None:
         self._folder = folder
         self._write = write
         self._interrupted = interrupted
+        self._background = background or Background()
         self.counters = ReplayCounters()
         self.rows_since_us = 0
         """Rows from before this were deleted on purpose: what the spool has of them does not come back."""
@@ -68,7 +78,8 @@ class Replay:
         open_requests: dict[str, Started] = {}
         suffixes: list[tuple[SegmentFile, str]] = []
         for orphan in orphans:
-            segment = await self._read(orphan.path)
+            async with self._background.step():
+                segment = await self._read(orphan.path)
             if segment is not None:
                 unread = await self._apply(segment.records, open_requests, starts=True)
                 suffixes.append((orphan, PARKED if unread else DONE))
@@ -85,7 +96,8 @@ class Replay:
         for _, group in groupby(paths, key=owner_of):
             open_requests: dict[str, Started] = {}
             for path in group:
-                segment = await self._read(path)
+                async with self._background.step():
+                    segment = await self._read(path)
                 if segment is None:
                     continue
                 # What has begun in a living process, or in an orphan, is not known to have ended badly yet.
@@ -94,7 +106,7 @@ class Replay:
         return bool(paths)
 
     async def reread(self, paths: Iterable[Path], wanted: set[str]) -> list[str]:
-        """Write the rows of these ids from these segments; returns the ids that were found."""
+        """Write the rows of these ids from these segments, without a rest; returns the ids that were found."""
         found: dict[str, None] = {}
         for path in paths:
             segment = await self._read(path)
@@ -107,7 +119,7 @@ class Replay:
 
     async def _read(self, path: Path) -> Segment | None:
         try:
-            segment = await asyncio.to_thread(lambda: read_segment(path.read_bytes()))
+            segment = await apart(lambda: read_segment(path.read_bytes()))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -120,39 +132,47 @@ class Replay:
 
     async def _apply(self, records: Sequence[Found], open_requests: dict[str, Started], *, starts: bool) -> int:
         """Write the rows of the ended requests; those begun and not ended stay in `open_requests`."""
-        unread = 0
+        unread_before = self.counters.unread
         self.counters.left += len(records)
-        for start in range(0, len(records), ROWS_AT_ONCE):
-            entries: list[LedgerEntry] = []
-            some = records[start : start + ROWS_AT_ONCE]
-            for record in some:
-                try:
-                    if not record.known:
-                        raise msgspec.DecodeError("another version wrote it")
-                    if record.kind == END:
-                        entry = _read_entry(record.body)
-                        open_requests.pop(entry.id, None)
-                        if entry.started_at_us >= self.rows_since_us:
-                            entries.append(entry)
-                    elif starts:
-                        started = _read_started(record.body)
-                        open_requests[started.id] = started
-                except _UNREADABLE:
-                    unread += 1
-            if entries:
-                await self._write(entries)
-            self.counters.rows += len(entries)
-            self.counters.left -= len(some)
-            await asyncio.sleep(0)
-        self.counters.unread += unread
-        return unread
+        for start in range(0, len(records), RECORDS_AT_ONCE):
+            some = records[start : start + RECORDS_AT_ONCE]
+            async with self._background.step():
+                entries: list[LedgerEntry] = []
+                for number, record in enumerate(some, 1):
+                    entry = self._ended(record, open_requests, starts=starts)
+                    if entry is not None and entry.started_at_us >= self.rows_since_us:
+                        entries.append(entry)
+                    if number % DECODED_AT_ONCE == 0:
+                        await asyncio.sleep(0)
+                if entries:
+                    await self._write(entries)
+                self.counters.rows += len(entries)
+                self.counters.left -= len(some)
+        return self.counters.unread - unread_before
+
+    def _ended(self, record: Found, open_requests: dict[str, Started], *, starts: bool) -> LedgerEntry | None:
+        """The row of a record, if it is that of a request's end; its start is noted where these are."""
+        try:
+            if not record.known:
+                raise msgspec.DecodeError("another version wrote it")
+            if record.kind == END:
+                entry = _read_entry(record.body)
+                open_requests.pop(entry.id, None)
+                return entry
+            if starts:
+                started = _read_started(record.body)
+                open_requests[started.id] = started
+        except _UNREADABLE:
+            self.counters.unread += 1
+        return None
 
     async def _end_interrupted(self, open_requests: Iterable[Started]) -> None:
         recent = (started for started in open_requests if started.started_at_us >= self.rows_since_us)
-        entries = [entry for entry in map(self._made, recent) if entry is not None]
-        for start in range(0, len(entries), ROWS_AT_ONCE):
-            await self._write(entries[start : start + ROWS_AT_ONCE])
-        self.counters.interrupted += len(entries)
+        while some := list(islice(recent, ROWS_AT_ONCE)):
+            async with self._background.step():
+                entries = [entry for entry in map(self._made, some) if entry is not None]
+                await self._write(entries)
+                self.counters.interrupted += len(entries)
 
     def _made(self, started: Started) -> LedgerEntry | None:
         try:

@@ -22,7 +22,7 @@ from app.ledger.confirmation import Confirmation
 from app.ledger.database import Database, is_data_error
 from app.ledger.dimensions import Dimensions
 from app.ledger.gathering import FULL_BATCH, Gathering
-from app.ledger.insert import insert_packed
+from app.ledger.insert import insert_packed, missing_from
 from app.ledger.journal import Journal
 from app.ledger.refusals import reason_of
 from app.ledger.rows import PackedEntry, entry_json, pack
@@ -228,8 +228,9 @@ class LedgerWriter:
 
     async def write_again(self, entries: Sequence[LedgerEntry]) -> None:
         """Write rows that come from the spool; those the ledger has stay as they are. They are not counted."""
+        missing = await missing_from(self._database, entries)
         now = time.monotonic()
-        await self._write([_Waiting(entry, Confirmation(), now, again=True) for entry in entries])
+        await self._write([_Waiting(entry, Confirmation(), now, again=True) for entry in missing])
 
     async def _insert(self, batch: Sequence[_Waiting], packed: Sequence[PackedEntry]) -> None:
         async def insert() -> None:

@@ -6,12 +6,13 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from app.counters import Counters
+from app.domain import LedgerEntry
 from app.ledger import care as care_module
 from app.ledger.care import Caretaker
 from app.ledger.damage import _interrupting, find_damage
@@ -102,6 +103,32 @@ async def test_a_file_that_another_process_set_aside_is_read_at_the_next_start(s
         assert await count_requests(database, RequestFilter()) == 300
     [report] = set_aside_files(path)
     assert report.rows == 300
+
+
+async def test_rows_that_the_spool_has_brought_back_are_not_written_again(settings: Settings) -> None:
+    path = settings.data_dir / "lectr.db"
+    first = await open_database(settings)
+    await fill(first, 700)
+    await first.close()
+    spoil(path, page_of(path, "requests_by_group"))
+    assert replace_damaged(path)
+    written = []
+
+    async def write(entries: Sequence[LedgerEntry]) -> None:
+        written.append(len(entries))
+        await insert_many(database, entries)
+
+    database = await open_database(settings)
+    await fill(database, 400)
+    care = Caretaker(database, write, Counters())
+    care.start()
+    await until(lambda: bool(care.figures.set_aside) and care.figures.set_aside[0].searched)
+    await care.stop()
+    assert sum(written) == 300
+    assert (care.figures.set_aside[0].rows, care.figures.set_aside[0].gaps) == (700, 0)
+    assert await count_requests(database, RequestFilter()) == 700
+    assert await verify_rollup(database) == []
+    await database.close()
 
 
 async def test_the_copy_follows_changes_and_not_the_times_of_last_use(settings: Settings) -> None:

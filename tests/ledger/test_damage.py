@@ -7,6 +7,7 @@ import sqlite3
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -25,7 +26,7 @@ from app.ledger.team import TeamStore
 from app.ledger.users import UserStore
 from app.ledger.verify import verify_rollup
 from app.settings import Settings
-from tests.ledger.builders import T0, realistic
+from tests.ledger.builders import T0, entry, realistic
 
 pytestmark = pytest.mark.anyio
 
@@ -146,7 +147,7 @@ async def test_rows_around_the_damage_are_read(settings: Settings) -> None:
             pytest.skip("this SQLite was built without dbstat")
     spoil(path, leaves[len(leaves) // 2])
     rows = DamagedRows(path)
-    found = {entry.id for chunk in rows.chunks(T0 + 90 * 86_400_000_000) for entry in chunk}
+    found = {row.id for chunk in rows.chunks(T0 + 90 * 86_400_000_000) for row in rows.entries(chunk)}
     rows.close()
     assert rows.gaps > 0
     lost = ROWS - len(found)
@@ -154,12 +155,34 @@ async def test_rows_around_the_damage_are_read(settings: Settings) -> None:
     assert found < {entry.id for entry in made()}
 
 
+async def test_days_without_rows_are_not_searched_one_by_one(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day_us = 86_400_000_000
+    database = await open_database(settings)
+    await insert_many(database, [entry(T0 + number * day_us) for number in (0, 1, 400, 401)])
+    await database.close()
+    searches = []
+    fetch = DamagedRows._fetch
+
+    def counted(rows: DamagedRows, first: int, end: int, *, descending: bool) -> Any:
+        searches.append(first)
+        return fetch(rows, first, end, descending=descending)
+
+    monkeypatch.setattr(DamagedRows, "_fetch", counted)
+    rows = DamagedRows(settings.data_dir / "lectr.db")
+    found = [row.started_at_us for chunk in rows.chunks(T0 + 900 * day_us) for row in rows.entries(chunk)]
+    rows.close()
+    assert found == [T0 + number * day_us for number in (401, 400, 1, 0)]
+    assert len(searches) < 12
+
+
 async def test_a_file_that_can_no_longer_be_searched_is_given_up(settings: Settings) -> None:
     await filled(settings)
     path = settings.data_dir / "lectr.db"
     spoil(path, page_of(path, "requests"))
     rows = DamagedRows(path)
-    assert list(rows.chunks(T0 + 86_400_000_000)) == []
+    assert not any(rows.chunks(T0 + 86_400_000_000))
     rows.close()
     assert rows.gaps > 0
 
