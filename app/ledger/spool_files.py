@@ -49,6 +49,8 @@ class SegmentFile:
             # Only under its lock may it be seen under a name that others adopt.
             path = path.rename(folder / (name + LIVE))
             sync_folder(folder)
+            # The folder's own name may be new too, or from a process that ended before it was on the disk.
+            sync_folder(folder.parent)
         except OSError:
             os.close(descriptor)
             with contextlib.suppress(OSError):

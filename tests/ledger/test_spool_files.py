@@ -38,6 +38,24 @@ def test_a_segment_is_private_and_has_its_room(folder: Path) -> None:
     segment.close()
 
 
+def test_a_segments_name_and_its_folders_are_brought_to_the_disk_before_it_is_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append(path)
+        if path == folder:
+            assert [one.suffix for one in folder.iterdir()] == [LIVE]
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    SegmentFile.create(folder, "new-1", 4096).close()
+    assert synced == [folder, folder.parent]
+
+
 def test_only_a_dead_owners_segment_can_be_adopted(folder: Path) -> None:
     segment = SegmentFile.create(folder, "a-1", SIZE)
     assert list(adopt_orphans(folder)) == []
