@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from app.ledger.schema import HEAD
 from tests.faults.client_runs import hang_ups, shutdown
 from tests.faults.database_faults import (
     Fault,
@@ -21,9 +22,11 @@ from tests.faults.database_faults import (
     small_disk,
 )
 from tests.faults.disk_runs import disk_errors
+from tests.faults.migration_runs import migration
 from tests.faults.postgres_faults import has_postgres, no_connections, own_database, read_only_server, restarted
 from tests.faults.process_runs import blocked_log, few_files, jumping_clock, replay, two_processes, worker_killed
 from tests.faults.runs import READY_P99_S, Run, damaged_starts, kill_cycles, under_load
+from tests.faults.version_runs import versions
 
 RATE_KEPT = 0.95
 CLOSED_P99_MS = 250.0
@@ -120,6 +123,17 @@ def _on_files() -> list[Step]:
     ]
 
 
+def _of_versions() -> list[Step]:
+    return [
+        Step(name="migration under load", run=migration),
+        Step(name="versions", run=versions),
+        _control("migration, in halves", partial(migration, kills=4, kind="halves")),
+        _control("migration, contracting", partial(migration, kills=0, kind="contracting")),
+        _control("versions, drops unknown", partial(versions, begins=(HEAD,), now="drops-unknown")),
+        _control("versions, no earlier", partial(versions, begins=(HEAD,), later="later-version-reads-no-earlier")),
+    ]
+
+
 def _on_postgres() -> list[Step]:
     """On a server of the tests' own, which is made when the first of these begins."""
 
@@ -135,6 +149,11 @@ def _on_postgres() -> list[Step]:
         Step(name="PostgreSQL, restarted", run=loaded(restarted, 12), rate=RATE_KEPT, **needed),
         Step(name="PostgreSQL, no connections", run=loaded(no_connections, 12), rate=RATE_KEPT, **needed),
         Step(name="PostgreSQL, read-only", run=loaded(read_only_server, 12), rate=RATE_KEPT, **needed),
+        Step(
+            name="PostgreSQL, migration",
+            run=lambda folder: migration(folder, kills=10, database=own_database()),
+            **needed,
+        ),
         _control("PostgreSQL, kill -9, no-spool", partial(kills, cycles=3, control="no-spool"), **needed),
         _control("PostgreSQL, no connections", loaded(no_connections, 3, "gives-up"), **needed),
     ]
@@ -152,4 +171,4 @@ def STEPS(database: str) -> list[Step]:  # noqa: N802 - a table, made for a data
         _control(f"kill -9, {control}", partial(kill_cycles, cycles=3, control=control, database=database))
         for control in ("no-spool", *(() if database else ("no-conflict",)))
     ]
-    return [kills, *controls, *([] if database else [*_on_files(), *_on_postgres()])]
+    return [kills, *controls, *([] if database else [*_on_files(), *_of_versions(), *_on_postgres()])]
