@@ -13,7 +13,7 @@ from app.errors import LedgerError
 from app.ledger.advice_tables import METADATA
 from app.ledger.postgres_line import Line
 from app.ledger.postgres_url import PostgresTarget
-from app.ledger.schema import HEAD, REVISIONS, add_first_rows
+from app.ledger.schema import HEAD, REVISIONS, add_first_rows, reason_in
 
 MIGRATION_WAIT_S = 600
 _VERSION_TABLE = "alembic_version"
@@ -81,8 +81,7 @@ def _migrate(target: PostgresTarget, url: str) -> None:
     except subprocess.TimeoutExpired:
         raise LedgerError(f"{target.shown} could not be brought to schema {HEAD} within ten minutes") from None
     if child.returncode != 0:
-        lines = target.scrubbed(child.stderr.decode("utf-8", "replace")).strip().splitlines()
+        reason = reason_in(target.scrubbed(child.stderr.decode("utf-8", "replace")))
         raise LedgerError(
-            f"{target.shown} could not be brought to schema {HEAD}: {lines[-1] if lines else 'no reason given'}; "
-            "everything is as it was before"
+            f"{target.shown} could not be brought to schema {HEAD}: {reason}; everything is as it was before"
         )

@@ -7,6 +7,7 @@ is read from the version table with plain SQL. Processes that start together tak
 
 import asyncio
 import contextlib
+import re
 import sqlite3
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ CHANGE_KINDS = ("keys", "team")
 UTC_CALENDAR = 0
 NOT_BEGUN = 2**31 - 1
 """`calendars.built_from_day` of a calendar of which no day is built yet."""
+_ERROR_LINE = re.compile(r"^[A-Za-z_][\w.]*: .+$", re.MULTILINE)
 
 
 async def prepare_schema(path: Path) -> None:
@@ -130,8 +132,13 @@ async def _migrate(path: Path) -> None:
     )
     _, errors = await child.communicate()
     if child.returncode != 0:
-        lines = errors.decode("utf-8", "replace").strip().splitlines()
         raise LedgerError(
-            f"{path} could not be brought to schema {HEAD}: {lines[-1] if lines else 'no reason given'}; "
+            f"{path} could not be brought to schema {HEAD}: {reason_in(errors.decode('utf-8', 'replace'))}; "
             "the file is as it was before"
         )
+
+
+def reason_in(errors: str) -> str:
+    """The error in what a failed migration has printed, without the statement and advice that follow it."""
+    named = _ERROR_LINE.findall(errors)
+    return str(named[-1]) if named else "no reason given"

@@ -165,6 +165,20 @@ class Gateway:
             return self.ready_s[-1]
         raise TimeoutError(self._log.read_text()[-3000:])
 
+    def command(self, *words: str, control: str | None = None, **environ: str) -> "subprocess.Popen[bytes]":
+        """A `lectr` command on the same ledger, in a process group of its own."""
+        program = ["-m", "app"] if control is None else ["-m", "tests.faults.controls", control]
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, *program, *words],
+                cwd=ROOT,
+                env={**self._environ, **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
     def _limit(self) -> None:
         if self._files is not None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self._files, self._files))

@@ -92,6 +92,21 @@ async def test_without_room_for_the_copy_nothing_is_migrated(settings: Settings)
     assert schema_version(path) == REVISIONS[0]
 
 
+async def test_a_migration_that_fails_says_why_and_changes_nothing(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    path = settings.data_dir / "lectr.db"
+    old_file(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE advice_cells (id INTEGER)")
+    with pytest.raises(LedgerError, match=r"table advice_cells already exists; the file is as it was before") as caught:
+        await open_database(settings)
+    assert "sqlalche.me" not in str(caught.value)
+    assert schema_version(path) == REVISIONS[0]
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        # The tables made before the one that failed are gone with it.
+        assert connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'advice_days'").fetchone() is None
+
+
 async def test_this_version_serves_the_database_of_a_later_one(settings: Settings) -> None:
     await (await open_database(settings)).close()
     path = settings.data_dir / "lectr.db"
