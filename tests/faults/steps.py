@@ -24,6 +24,7 @@ from tests.faults.database_faults import (
 from tests.faults.disk_runs import disk_errors
 from tests.faults.migration_runs import migration
 from tests.faults.postgres_faults import has_postgres, no_connections, own_database, read_only_server, restarted
+from tests.faults.power_loss import FAST_WITHIN_S, power_loss
 from tests.faults.process_runs import blocked_log, few_files, jumping_clock, replay, two_processes, worker_killed
 from tests.faults.runs import READY_P99_S, Run, damaged_starts, kill_cycles, under_load
 from tests.faults.version_runs import versions
@@ -31,6 +32,7 @@ from tests.faults.version_runs import versions
 RATE_KEPT = 0.95
 CLOSED_P99_MS = 250.0
 REPLAY_S = 5.0
+LOST_BY_FAST = {"fast_oldest_ms": FAST_WITHIN_S * 1000}
 DISK_MB = 64
 
 
@@ -107,6 +109,7 @@ def _on_files() -> list[Step]:
         Step(name="jumping clock", run=jumping_clock),
         Step(name="blocked log", run=blocked_log, most={"end_s": 28}),
         Step(name="disk errors", run=disk_errors, needs=has_strace),
+        Step(name="power loss", run=power_loss, most=LOST_BY_FAST, needs=has_strace),
         *drains,
         _control("locked", _loaded(locked, 3, "gives-up-at-once")),
         _control("deleted", _loaded(deleted, 3, "no-rebuild")),
@@ -119,6 +122,10 @@ def _on_files() -> list[Step]:
         _control("jumping clock", partial(jumping_clock, control="wall-clock")),
         _control("blocked log", partial(blocked_log, control="talking-in-line", seconds=2)),
         _control("disk errors", partial(disk_errors, control="gives-up"), needs=has_strace),
+        *(
+            _control(f"power loss, {taken}", partial(power_loss, cuts=8, seconds=2.0, control=taken), needs=has_strace)
+            for taken in ("no-spool-syncs", "no-name-syncs", "no-database-syncs")
+        ),
         _control("SIGTERM", partial(shutdown, live=30, stalled=10, drain_s=5.0, control="no-drain")),
     ]
 
