@@ -208,6 +208,57 @@ def _no_cap() -> None:
     put(app.edge.server, "connection_cap", lambda: 10**6)
 
 
+@change("small-parts")
+def _small_parts() -> None:
+    """No safeguard less: segments are full, and the WAL is moved into the file, many times in a second.
+
+    An answer waits for its record as long as it takes.
+    """
+    import app.ledger.sqlite_engines
+    import app.pipeline
+    from app.ledger.spool import Spool
+
+    named: Any = Spool.__init__.__kwdefaults__
+    named["segment_bytes"] = 64 * 1024
+    put(app.ledger.sqlite_engines, "CHECKPOINT_PAGES", 50)
+    put(app.pipeline, "CONFIRM_S", 20.0)
+
+
+@change("no-spool-syncs")
+def _no_spool_syncs() -> None:
+    """What the spool writes is left to the kernel."""
+    from app.ledger.spool_files import SegmentFile
+
+    _small_parts()
+    put(SegmentFile, "sync", lambda _self: None)
+
+
+@change("no-name-syncs")
+def _no_name_syncs() -> None:
+    """A segment's content is synced, its name is not."""
+    import app.ledger.spool_files
+
+    _small_parts()
+    put(app.ledger.spool_files, "sync_folder", lambda _folder: None)
+
+
+@change("no-database-syncs")
+def _no_database_syncs() -> None:
+    """SQLite leaves its file to the kernel."""
+    from sqlalchemy import event
+
+    import app.ledger.sqlite_engines
+
+    _small_parts()
+    configure = app.ledger.sqlite_engines._configure
+
+    def unsynced(engine: sa.Engine, begin: str, *pragmas: str) -> None:
+        configure(engine, begin, *pragmas)
+        event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous=OFF"))
+
+    put(app.ledger.sqlite_engines, "_configure", unsynced)
+
+
 def main() -> None:
     """Take the change that is named first, then run the rest as `lectr` would."""
     from tests.faults.next_version import CHANGES as VERSIONS
