@@ -13,7 +13,7 @@ from litestar.handlers import ASGIRouteHandler
 
 from app.domain import Headers, InboundRequest
 from app.edge import auth, models, refusals
-from app.edge.client import Client, ClientGone, Receive, Send
+from app.edge.client import WIRE, Client, ClientGone, Receive, Send
 from app.edge.drain import Drain
 from app.edge.error_bodies import error_body, error_headers
 from app.edge.goodbye import say_goodbye
@@ -30,6 +30,7 @@ log = logging.getLogger("lectr.edge")
 
 _REALTIME = "/v1/realtime/"
 _NO_METHODS = ("TRACE", "CONNECT")
+_NOTHING: dict[str, Any] = {}
 
 
 class ProgramRoute:
@@ -48,7 +49,8 @@ class ProgramRoute:
         if services is None or pipeline is None:
             await refuse(Client(receive, send, body_timeout_s=1.0), refusals.starting(), path)
             return
-        client = Client(receive, send, body_timeout_s=services.settings.client_body_timeout_s)
+        wire = scope.get("extensions", _NOTHING).get(WIRE)
+        client = Client(receive, send, body_timeout_s=services.settings.client_body_timeout_s, wire=wire)
         if not path.startswith("/v1/"):
             await refuse(client, refusals.not_found(path, refusals.base_url(scope, services.settings)), path)
             return

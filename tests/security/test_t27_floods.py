@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from app.edge import process_limits
-from app.edge.server import MAX_BARE_BYTES, server_config
+from app.edge.connection import MAX_BARE_BYTES
+from app.edge.server import server_config
 from app.settings import Settings
 from tests.edge.asking import asking
 from tests.edge.conftest import upstream_settings
