@@ -5,8 +5,8 @@ What a transaction has added is remembered only once it is committed.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import sqlalchemy as sa
@@ -36,6 +36,14 @@ class Dimension:
         self._names = [column.name for column in table.c if column.name != "id"]
         self.ids: dict[Key, int] = {}
         self.stored: dict[int, Key] = {}
+
+    def ids_of(self, connection: sa.Connection, keys: Sequence[Key]) -> tuple[list[int], Resolved]:
+        """The id of each key, and what `resolve` says of those that are not remembered yet."""
+        ids = list(map(self.ids.get, keys))
+        if None not in ids:
+            return cast(list[int], ids), Resolved({}, {})
+        new = self.resolve(connection, keys)
+        return [new.ids[key] if number is None else number for key, number in zip(keys, ids, strict=True)], new
 
     def resolve(self, connection: sa.Connection, keys: Iterable[Key]) -> Resolved:
         """The rows of the keys that are not remembered yet, made where missing. Runs in a write transaction."""

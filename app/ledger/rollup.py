@@ -8,7 +8,7 @@ use to leave out whole groups of a day; a price changed later may leave them wid
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -31,26 +31,15 @@ _HISTOGRAM_AT = _TOKENS_AT + len(TOKEN_COLUMNS) + 1
 Calendars = Sequence[tuple[int, str, int]]
 
 
-class Counted:
+class Counted(NamedTuple):
     """What one row adds to its group of a day: `moment_us` is its id's, `sign` is -1 to take it out again."""
 
-    __slots__ = ("cost", "duration_ms", "group_id", "moment_us", "sign", "tokens")
-
-    def __init__(
-        self,
-        group_id: int,
-        moment_us: int,
-        cost: int | None,
-        duration_ms: int,
-        tokens: Sequence[int | None],
-        sign: int = 1,
-    ) -> None:
-        self.group_id = group_id
-        self.moment_us = moment_us
-        self.cost = cost
-        self.duration_ms = duration_ms
-        self.tokens = tokens
-        self.sign = sign
+    group_id: int
+    moment_us: int
+    cost: int | None
+    duration_ms: int
+    tokens: Sequence[int | None]
+    sign: int = 1
 
 
 def _zeros() -> list[int]:
@@ -60,40 +49,43 @@ def _zeros() -> list[int]:
 def aggregate(rows: Iterable[Counted], open_calendars: Calendars) -> Sums:
     """Sums per (calendar, day, group): requests, tokens, cost, histogram, then the four bounds."""
     readers = [(number, day_reader(zone), first) for number, zone, first in open_calendars]
-    sums: Sums = {}
+    piles: dict[tuple[int, int, int], list[Counted]] = {}
     for row in rows:
+        group_id, moment_us = row[:2]
         for number, read_day, first in readers:
-            day = read_day(row.moment_us)
+            day = read_day(moment_us)
             if day < first:
                 continue
-            key = (number, day, row.group_id)
-            into = sums.get(key)
-            if into is None:
-                into = sums[key] = _zeros()
-            _add(into, row)
-    return sums
+            key = (number, day, group_id)
+            pile = piles.get(key)
+            if pile is None:
+                piles[key] = [row]
+            else:
+                pile.append(row)
+    return {key: _summed(pile) for key, pile in piles.items()}
 
 
-def _add(into: list[int], row: Counted) -> None:
-    sign = row.sign
-    into[0] += sign
-    for index, value in enumerate(row.tokens, _TOKENS_AT):
-        if value:
-            into[index] += sign * value
-    cost = row.cost
-    if cost:
-        into[_HISTOGRAM_AT - 1] += sign * cost
-    into[_HISTOGRAM_AT + bucket_of(row.duration_ms)] += sign
-    if sign < 0:
-        return
-    ranked = NO_COST if cost is None else cost
-    most, least, longest, shortest = into[-4:]
-    into[-4:] = (
-        max(most, ranked),
-        min(least, ranked),
-        max(longest, row.duration_ms),
-        min(shortest, row.duration_ms),
-    )
+def _summed(pile: Sequence[Counted]) -> list[int]:
+    into = _zeros()
+    for sign in (1, -1):
+        rows = [row for row in pile if row.sign == sign]
+        if rows:
+            _add(into, rows, sign)
+    return into
+
+
+def _add(into: list[int], rows: Sequence[Counted], sign: int) -> None:
+    # Column by column: that costs a third of what it does row by row.
+    _, _, costs, durations, tokens, _ = zip(*rows, strict=True)
+    into[0] += sign * len(rows)
+    for index, column in enumerate(zip(*tokens, strict=True), _TOKENS_AT):
+        into[index] += sign * sum(filter(None, column))
+    into[_HISTOGRAM_AT - 1] += sign * sum(filter(None, costs))
+    for duration_ms in durations:
+        into[_HISTOGRAM_AT + bucket_of(duration_ms)] += sign
+    if sign > 0:
+        ranked = [NO_COST if cost is None else cost for cost in costs]
+        into[-4:] = max(ranked), min(ranked), max(durations), min(durations)
 
 
 def read_calendars(connection: sa.Connection) -> list[tuple[int, str, int]]:

@@ -41,7 +41,7 @@ _USAGE_WORDS = (
     b'"model":"gpt-4o-mini-2024-07-18"}'
 )
 """Never change these words: rows that are stored could not be read any more. New ones need a new leading byte."""
-_DEFLATER = zlib.compressobj(6, zlib.DEFLATED, _WINDOW, 4, zlib.Z_DEFAULT_STRATEGY, _USAGE_WORDS)
+_DEFLATER = zlib.compressobj(3, zlib.DEFLATED, _WINDOW, 4, zlib.Z_DEFAULT_STRATEGY, _USAGE_WORDS)
 
 GroupKey = tuple[Any, ...]
 DetailKey = tuple[Any, ...]
