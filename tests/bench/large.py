@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.bench.advice import ODD_ROWS, ROWS
 from tests.bench.advice import main as advice_bench
 from tests.bench.document import write_documents
 from tests.bench.machine import describe
@@ -38,10 +39,18 @@ def main() -> int:
     if asked.only in (None, "writes"):
         with tempfile.TemporaryDirectory(prefix="lectr-bench-writes-") as folder:
             keep_part(asked.into, "writes", writes_part(nginx, Path(folder), Plan()), machine)
-    advice = advice_bench([]) if asked.only in (None, "advice") else 0
+    advice = advice_bench(advice_arguments(asked.rows, asked.folder)) if asked.only in (None, "advice") else 0
     if asked.into == RESULTS:
         write_documents(read_results(RESULTS))
     return advice
+
+
+def advice_arguments(rows: int, folder: Path) -> list[str]:
+    """None for the whole measurement; one of fewer rows has a ledger of its own, not larger than itself."""
+    if rows >= TEN_MILLION:
+        return []
+    own = ("--folder", folder / "advice", "--rows", min(rows, ROWS), "--odd-rows", min(rows, ODD_ROWS))
+    return list(map(str, own))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Builds the demo's ledger of that many rows (1,000,000 unless said otherwise), signs in, and loads every page, filter,
 sort and search one after another as a browser does, gzip and all. A table of p50 and p95 per address goes to stdout;
-the exit code is 1 where a p95 is over `--limit` milliseconds or the build took longer than three minutes.
+the exit code is 1 where a p95 is over `--limit` milliseconds (300 on recommendations) or the build took longer than
+three minutes.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from tests.deploy.running import ROOT, free_port, port_is_open, stop
 
 ROWS = 1_000_000
 LIMIT_MS = 100.0
+OWN_LIMITS_MS = {"/recommendations": 300.0}
+"""Pages with a bar of their own."""
 BUILD_LIMIT_S = 180.0
 ROUNDS = 40
 _LINK = re.compile(r"(/sign-in/link/\S+)")
@@ -147,6 +150,11 @@ def measure(box: Box, rounds: int, only: str = "") -> list[Timed]:
     return sorted(timed, key=lambda one: one.quantile(0.95))
 
 
+def limit_ms(path: str, usual: float = LIMIT_MS) -> float:
+    """How long a page may take: its own bar, if it has one that is higher."""
+    return max(usual, OWN_LIMITS_MS.get(path.partition("?")[0], 0.0))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -164,8 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{'p50 ms':>8} {'p95 ms':>8} {'KB':>6}")
     for one in timed:
         print(f"{one.quantile(0.5):8.1f} {one.quantile(0.95):8.1f} {one.bytes / 1000:6.1f}  {one.path}")
-    slow = [one.path for one in timed if one.quantile(0.95) > asked.limit]
-    print(f"{len(timed)} addresses, {len(slow)} of them over {asked.limit:.0f} ms at p95")
+    slow = [one.path for one in timed if one.quantile(0.95) > limit_ms(one.path, asked.limit)]
+    print(f"{len(timed)} addresses, {len(slow)} of them over {asked.limit:.0f} ms at p95, or over their own bar")
     return 1 if slow or took > BUILD_LIMIT_S else 0
 
 

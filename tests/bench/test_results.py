@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import bar, chart, document, tables
+from tests.bench import bar, chart, document, large, tables
 from tests.bench.measure import Load, Run
 from tests.bench.results import RESULTS, Cell, Part, Results, cells_of, keep_part, read_results
 
@@ -78,6 +78,30 @@ def test_what_was_not_measured_is_neither_met_nor_shown_as_a_figure() -> None:
     empty = Results()
     assert not any(each.met for each in bar.verdicts(empty))
     assert "met |" not in tables.bar_section(empty)
+
+
+def test_a_ledger_of_ten_million_rows_comes_into_the_bar_and_the_page() -> None:
+    cells = [
+        Cell("console", 10_000_000, {"addresses": 87, "p50_ms": 20.0, "p95_ms": 250.0}),
+        Cell("api", 10_000_000, {"addresses": 11, "p50_ms": 3.0, "p95_ms": 60.0}),
+        Cell("ledger", 10_000_000, {"bytes_per_row": 165.0}),
+    ]
+    results = Results(parts={"large": Part("now", "abc1234", 20, cells)})
+    [line] = [line for line in tables.bar_section(results).splitlines() if "10,000,000 rows" in line]
+    assert "| 250 ms |" in line
+    assert "| met |" in line
+    page = document.page(results)
+    assert "### 10,000,000 rows" in page
+    assert "165 bytes per row, indexes, daily sums and all.\n" in page, (
+        "a ledger that was there has no time of building"
+    )
+
+
+def test_a_large_measurement_of_fewer_rows_builds_no_larger_ledger_for_advice(tmp_path: Path) -> None:
+    assert large.advice_arguments(large.TEN_MILLION, tmp_path) == []
+    asked = large.advice_arguments(20_000, tmp_path)
+    assert asked == ["--folder", str(tmp_path / "advice"), "--rows", "20000", "--odd-rows", "20000"]
+    assert large.advice_arguments(5_000_000, tmp_path)[3:] == ["1000000", "--odd-rows", "100000"]
 
 
 def test_the_documents_say_what_the_results_hold() -> None:
