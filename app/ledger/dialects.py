@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 _ARRAYS: tuple[tuple[Any, str], ...] = (
     (sa.SmallInteger, "smallint[]"),
@@ -14,19 +14,27 @@ _ARRAYS: tuple[tuple[Any, str], ...] = (
     # Not varchar(n): a cast to that cuts what is too long, and says nothing.
     (sa.String, "text[]"),
 )
-_INSERTS: dict[str, Callable[[sa.Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def _insert(dialect: sa.Dialect, table: sa.Table) -> Any:
+    if dialect.name == "sqlite":
+        return sqlite.insert(table)
+    # Imported late: who keeps the ledger in a file need not pay for what a server needs.
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
 
 
 def insert_ignoring(dialect: sa.Dialect, table: sa.Table, *unique: str) -> Any:
     """An insert that leaves a row alone whose `unique` columns exist already."""
-    return _INSERTS[dialect.name](table).on_conflict_do_nothing(index_elements=list(unique))
+    return _insert(dialect, table).on_conflict_do_nothing(index_elements=list(unique))
 
 
 def insert_merging(
     dialect: sa.Dialect, table: sa.Table, unique: tuple[str, ...], merge: Mapping[str, Callable[[Any, Any], Any]]
 ) -> Any:
     """An insert that, where the row exists, sets each column of `merge` to merge[column](old, new)."""
-    statement = _INSERTS[dialect.name](table)
+    statement = _insert(dialect, table)
     changed = {name: how(table.c[name], statement.excluded[name]) for name, how in merge.items()}
     return statement.on_conflict_do_update(index_elements=list(unique), set_=changed)
 
