@@ -262,9 +262,10 @@ def _no_database_syncs() -> None:
 def main() -> None:
     """Take the change that is named first, then run the rest as `lectr` would."""
     from tests.faults.next_version import CHANGES as VERSIONS
+    from tests.faults.slow_database import CHANGES as SLOW
 
     name = sys.argv.pop(1)
-    CHANGES.update(VERSIONS)
+    CHANGES.update(VERSIONS | SLOW)
     if name not in CHANGES:
         raise SystemExit(f"no such change: {name}")
     CHANGES[name]()

@@ -106,7 +106,8 @@ def under_load(
         failures = sum(one.failed for one in crowd.seen)
         rates = (counts[1] - counts[0]) / seconds, (counts[2] - counts[1]) / seconds
         verdict = judge(crowd.seen, provider.arrived(), gateway.settings)
-        return Run(verdict, gateway.ready_s, health, *rates, failures)
+        notes = {"slowest_s": round(max(one.seconds for one in crowd.seen), 2)}
+        return Run(verdict, gateway.ready_s, health, *rates, failures, notes)
 
 
 def damaged_starts(folder: Path, seeds: range, *, control: str | None = None) -> Run:

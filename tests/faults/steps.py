@@ -27,11 +27,14 @@ from tests.faults.postgres_faults import has_postgres, no_connections, own_datab
 from tests.faults.power_loss import FAST_WITHIN_S, power_loss
 from tests.faults.process_runs import blocked_log, few_files, jumping_clock, replay, two_processes, worker_killed
 from tests.faults.runs import READY_P99_S, Run, damaged_starts, kill_cycles, under_load
+from tests.faults.slow_database import SWITCH, slow, slow_line
 from tests.faults.version_runs import versions
 
 RATE_KEPT = 0.95
 CLOSED_P99_MS = 250.0
 REPLAY_S = 5.0
+UNDELAYED = {"slowest_s": 2.0}
+"""An answer that waits for a statement of a slow database takes 5 s and more."""
 LOST_BY_FAST = {"fast_oldest_ms": FAST_WITHIN_S * 1000}
 DISK_MB = 64
 
@@ -80,6 +83,11 @@ def _full(folder: Path, **options: Any) -> Run:
         return under_load(folder, full, **options)
 
 
+def _slow_server(folder: Path, *, seconds: float, control: str | None = None) -> Run:
+    with slow_line(own_database(), folder / "data" / SWITCH) as database:
+        return under_load(folder, slow, seconds=seconds, control=control, database=database)
+
+
 def _loaded(fault: Fault, seconds: float, control: str | None = None) -> Callable[[Path], Run]:
     return partial(under_load, fault=fault, seconds=seconds, control=control)
 
@@ -97,6 +105,7 @@ def _on_files() -> list[Step]:
         Step(name="locked", run=_loaded(locked, 12), rate=RATE_KEPT),
         Step(name="read-only", run=_loaded(read_only, 12), rate=RATE_KEPT, needs=is_root),
         Step(name="full", run=partial(_full, seconds=8), rate=RATE_KEPT, needs=is_root),
+        Step(name="slow", run=_loaded(slow, 12, "slow-driver"), rate=RATE_KEPT, most=UNDELAYED),
         Step(name="deleted", run=_loaded(deleted, 8), rate=RATE_KEPT),
         Step(name="replaced", run=_loaded(replaced, 8), rate=RATE_KEPT),
         Step(name="corrupted", run=_loaded(corrupted, 8, "hurried"), rate=RATE_KEPT),
@@ -112,6 +121,7 @@ def _on_files() -> list[Step]:
         Step(name="power loss", run=power_loss, most=LOST_BY_FAST, needs=has_strace),
         *drains,
         _control("locked", _loaded(locked, 3, "gives-up-at-once")),
+        _control("slow", _loaded(slow, 6, "slow-driver-asked"), rate=RATE_KEPT, most=UNDELAYED),
         _control("deleted", _loaded(deleted, 3, "no-rebuild")),
         _control("corrupted", _loaded(corrupted, 3, "hurried-no-mend")),
         _control("damaged at rest", partial(damaged_starts, seeds=range(12), control="no-mend")),
@@ -157,12 +167,26 @@ def _on_postgres() -> list[Step]:
         Step(name="PostgreSQL, no connections", run=loaded(no_connections, 12), rate=RATE_KEPT, **needed),
         Step(name="PostgreSQL, read-only", run=loaded(read_only_server, 12), rate=RATE_KEPT, **needed),
         Step(
+            name="PostgreSQL, slow",
+            run=partial(_slow_server, seconds=12),
+            rate=RATE_KEPT,
+            most=UNDELAYED,
+            **needed,
+        ),
+        Step(
             name="PostgreSQL, migration",
             run=lambda folder: migration(folder, kills=10, database=own_database()),
             **needed,
         ),
         _control("PostgreSQL, kill -9, no-spool", partial(kills, cycles=3, control="no-spool"), **needed),
         _control("PostgreSQL, no connections", loaded(no_connections, 3, "gives-up"), **needed),
+        _control(
+            "PostgreSQL, slow",
+            partial(_slow_server, seconds=6, control="asks-the-database"),
+            rate=RATE_KEPT,
+            most=UNDELAYED,
+            **needed,
+        ),
     ]
 
 
