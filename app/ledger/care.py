@@ -1,6 +1,6 @@
 """Looks after the database while Lectr serves: is it whole, is a copy of what cannot be missed kept, how large is it.
 
-One task, off the request path. What it finds damaged is set aside by the next write; what a file that was set aside
+Two tasks, off the request path. What it finds damaged is set aside by the next write; what a file that was set aside
 still holds is read and written into the new one.
 """
 
@@ -45,6 +45,8 @@ DELETE_EVERY_S = 60.0
 _log = logging.getLogger("lectr.ledger")
 
 WriteRows = Callable[[Sequence[LedgerEntry]], Awaitable[None]]
+_Due = dict[Callable[[], Awaitable[float]], float]
+"""What is to be done, and when next."""
 
 
 class CareFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,16 +84,18 @@ class Caretaker:
         self._slow_until = 0.0
         self._ended = threading.Event()
         self._copied: Essentials | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._figures = CareFigures(database=database.shown)
         begun = time.monotonic()
-        self._due = {
+        self._due: _Due = {
+            self._watch_spool: begun,
             self._look: begun,
             self._keep_copy: begun,
             self._check: begun + FIRST_CHECK_S,
-            self._read_set_aside: begun,
             self._delete_old: begun + FIRST_CHECK_S,
         }
+        # A duty of its own: under load it takes long, and keys that are made meanwhile have to be copied.
+        self._due_apart: _Due = {self._read_set_aside: begun}
 
     @property
     def figures(self) -> CareFigures:
@@ -100,7 +104,8 @@ class Caretaker:
 
     def start(self) -> None:
         """Begin; needs a running event loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="ledger-care")
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._run(due), name="ledger-care") for due in (self._due, self._due_apart)]
 
     async def copy_soon(self) -> None:
         """Keys or settings have changed: keep a copy at the next turn."""
@@ -110,18 +115,16 @@ class Caretaker:
         """End; what was not done is done by the next process."""
         # A thread that reads a large file would hold the end of the process for as long as that takes.
         self._ended.set()
-        task, self._task = self._task, None
-        if task is not None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-            await asyncio.wait([task])
+        if tasks:
+            await asyncio.wait(tasks)
 
-    async def _run(self) -> None:
+    async def _run(self, due: "_Due") -> None:
         while True:
-            count = self._counters.ledger_unconfirmed
-            if count != self._unconfirmed_before:
-                self._unconfirmed_before, self._slow_until = count, time.monotonic() + SLOW_SHOWN_S
-            for duty, due in list(self._due.items()):
-                if time.monotonic() < due:
+            for duty, due_s in list(due.items()):
+                if time.monotonic() < due_s:
                     continue
                 pause = LOOK_EVERY_S
                 try:
@@ -133,8 +136,14 @@ class Caretaker:
                     _log.warning("the ledger could not be looked after: %s", error)
                 except Exception:
                     _log.exception("the ledger could not be looked after")
-                self._due[duty] = time.monotonic() + pause
+                due[duty] = time.monotonic() + pause
             await asyncio.sleep(TURN_S)
+
+    async def _watch_spool(self) -> float:
+        count = self._counters.ledger_unconfirmed
+        if count != self._unconfirmed_before:
+            self._unconfirmed_before, self._slow_until = count, time.monotonic() + SLOW_SHOWN_S
+        return 0.0
 
     async def _look(self) -> float:
         """Sizes, backups, files that were set aside."""
@@ -175,16 +184,22 @@ class Caretaker:
         """Delete rows that are older than the team keeps them, a few at a time, with air for the others between."""
         days = self._retention_days()
         # Rows that are deleted while a damaged file is still read would come back from it, and be counted twice.
-        if days is None or any(not report.searched for report in self._figures.set_aside):
+        if days is None or await self._is_read_from():
             return LOOK_EVERY_S
         before_us = oldest_kept_us(now_us(), days)
         deleted = 0
-        while count := await delete_some(self._database, before_us):
+        while count := 0 if await self._is_read_from() else await delete_some(self._database, before_us):
             deleted += count
             await asyncio.sleep(PAUSE_S)
         if deleted:
             _log.info("%d rows from before %s were deleted; their daily sums are kept", deleted, utc_text(before_us))
         return DELETE_EVERY_S
+
+    async def _is_read_from(self) -> bool:
+        """True while rows may still come from a file that was set aside."""
+        path = self._database.path
+        found = () if path is None else await asyncio.to_thread(set_aside_files, path)
+        return any(not report.searched for report in (*found, *self._figures.set_aside))
 
     async def _read_set_aside(self) -> float:
         """Bring the rows over that a damaged file still gives; one process does it."""

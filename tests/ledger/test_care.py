@@ -6,8 +6,9 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from app.domain import LedgerEntry
 from app.ledger import care as care_module
 from app.ledger.care import Caretaker
 from app.ledger.damage import _interrupting, find_damage
+from app.ledger.damaged_rows import DamagedRows
 from app.ledger.database import Database, open_database
 from app.ledger.essentials import copy_of, read_copy
 from app.ledger.insert import insert_many
@@ -129,6 +131,33 @@ async def test_rows_that_the_spool_has_brought_back_are_not_written_again(settin
     assert await count_requests(database, RequestFilter()) == 700
     assert await verify_rollup(database) == []
     await database.close()
+
+
+async def test_all_else_goes_on_while_a_damaged_file_is_read(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = settings.data_dir / "lectr.db"
+    first = await open_database(settings)
+    await fill(first, 300)
+    await first.close()
+    spoil(path, page_of(path, "requests_by_group"))
+    assert replace_damaged(path)
+    let_on = threading.Event()
+    chunks = DamagedRows.chunks
+
+    def slow(rows: DamagedRows, now_us: int) -> Iterator[list[Any]]:
+        assert let_on.wait(30)
+        yield from chunks(rows, now_us)
+
+    monkeypatch.setattr(DamagedRows, "chunks", slow)
+    async with cared(settings) as (database, care):
+        await until(lambda: bool(care.figures.set_aside))
+        assert not care.figures.set_aside[0].searched
+        await KeyStore(database).create("new")
+        await until(lambda: [key["name"] for key in read_copy(path).get("keys", [])] == ["new"])
+        let_on.set()
+        await until(lambda: care.figures.set_aside[0].searched)
+        assert await count_requests(database, RequestFilter()) == 300
 
 
 async def test_the_copy_follows_changes_and_not_the_times_of_last_use(settings: Settings) -> None:
