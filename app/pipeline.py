@@ -151,6 +151,8 @@ class Pipeline:
         try:
             while chunk := await self._next_chunk(record, answer):
                 held.append(chunk)
+                if answer.ended:
+                    break
         except UpstreamError:
             await record.caller.start(answer.status, headers)
             await record.caller.write(b"".join(held))
@@ -171,8 +173,9 @@ class Pipeline:
     ) -> None:
         """Bytes as they come. The row is written before whatever tells the caller that the answer is whole:
         the last byte of a known length, the format's terminal event, or the end of the message."""
-        caller, seen = record.caller, 0
-        await caller.start(answer.status, headers)
+        caller, seen, rest = record.caller, 0, b""
+        if not answer.waiting:
+            await caller.start(answer.status, headers)
         try:
             while chunk := await self._next_chunk(record, answer):
                 seen += len(chunk)
@@ -181,6 +184,12 @@ class Pipeline:
                     out += reader.finish()
                 if seen == length or (reader is not None and reader.terminal):
                     await self._confirmed(self._hand_over(record, whole=True))
+                if not caller.started:
+                    # The header leaves with bytes that came with it.
+                    await caller.start(answer.status, headers)
+                if answer.ended:
+                    rest = out
+                    break
                 if out:
                     await caller.write(out)
         except UpstreamError:
@@ -188,7 +197,8 @@ class Pipeline:
             if reader is not None and (rest := reader.finish()):
                 await caller.write(rest)
             raise
-        rest = reader.finish() if reader is not None else b""
+        await answer.close()
+        rest += reader.finish() if reader is not None else b""
         await self._confirmed(self._hand_over(record, whole=True))
         await caller.end(rest)
 

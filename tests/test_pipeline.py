@@ -12,7 +12,7 @@ import pytest
 from app.catalog.catalog import CatalogHolder
 from app.catalog.load import load_catalog
 from app.counters import Counters
-from app.domain import Outcome
+from app.domain import Headers, Outcome
 from app.errors import RequestRejected
 from app.ledger.team import TeamStore
 from app.ledger.writer import LedgerWriter
@@ -20,6 +20,7 @@ from app.pipeline import CONFIRM_S, Pipeline
 from app.record import Record
 from app.settings import Settings
 from app.upstream.client import UpstreamClient
+from app.upstream.exchange import Call, Exchanges
 from app.upstream.formats import RequestFacts
 from tests.edge.provider import CHAT, chat_events
 from tests.fakes import STARTED_AT_US, FakeCaller, FakeLedger, FakeProvider, FakeTeam, inbound
@@ -101,6 +102,56 @@ async def test_an_answer_without_either_ends_after_its_row() -> None:
     stage.provider.chunks = [b"a\n", b"b\n"]
     await stage.run()
     assert stage.order == ["begin", "start", "write", "write", "row", "end"]
+
+
+class AtHand:
+    """An exchange that knows which of its chunks have come."""
+
+    def __init__(self, chunks: list[bytes], come: int) -> None:
+        self.status = 200
+        self.headers: Headers = [(b"content-type", b"text/event-stream")]
+        self._chunks = chunks
+        self._come = come
+
+    @property
+    def waiting(self) -> bool:
+        return self._come > 0 and bool(self._chunks)
+
+    @property
+    def ended(self) -> bool:
+        return not self._chunks
+
+    async def read(self) -> bytes:
+        self._come -= 1
+        return self._chunks.pop(0) if self._chunks else b""
+
+    async def aclose(self) -> None:
+        pass
+
+    async def exchange(self, call: Call) -> "AtHand":
+        call.on_sent()
+        return self
+
+
+@pytest.mark.parametrize(
+    ("pieces", "come", "order"),
+    [
+        (1, 1, ["begin", "row", "start", "end"]),
+        (1, 0, ["begin", "start", "row", "end"]),
+        (2, 1, ["begin", "start", "write", "row", "end"]),
+        (2, 0, ["begin", "start", "write", "row", "end"]),
+    ],
+)
+async def test_what_came_together_leaves_together(pieces: int, come: int, order: list[str]) -> None:
+    stage = Stage()
+    body = b"".join(chat_events("a", usage=True))
+    cut = body.index(b"\n\n") + 2
+    chunks = [body] if pieces == 1 else [body[:cut], body[cut:]]
+    stage.pipeline._upstream._exchanges = cast(Exchanges, AtHand(chunks, come))
+    await stage.run(stream=True)
+    assert stage.order == order
+    assert stage.body.endswith(b"data: [DONE]\n\n")
+    assert stage.rows[0].outcome == Outcome.OK
 
 
 async def test_a_slow_ledger_is_waited_for_once_and_briefly() -> None:

@@ -81,6 +81,8 @@ class Prices(Protocol):
     def price_at(self, provider: str, name: str, on: date, conditions: Mapping[str, str] = ...) -> Match | None:
         """The price of `name` in force on `on`, None if it has none."""
 
+    def __hash__(self) -> int: ...
+
 
 class _NoRate(Exception):
     """A bucket holds something that has no rate."""

@@ -46,6 +46,16 @@ class Answer:
         """The header fields that go on to the client."""
         return answer_headers(self.headers, keep_length=keep_length)
 
+    @property
+    def waiting(self) -> bool:
+        """True if bytes of the body have come: reading them takes no time."""
+        return self._exchange.waiting
+
+    @property
+    def ended(self) -> bool:
+        """True if the whole body was read; False may only mean that nothing says so yet."""
+        return self._exchange.ended
+
     async def read(self) -> bytes:
         """The next bytes of the body as they come, b"" at its end. Raises UpstreamError where it breaks before that."""
         try:

@@ -186,6 +186,11 @@ class Connection(asyncio.Protocol):
             self._arm(self._last_read + self._idle_s)
         return self._status, self._headers
 
+    @property
+    def waiting(self) -> bool:
+        """True if body bytes have come that were not read yet."""
+        return bool(self._chunks)
+
     async def read_chunk(self) -> bytes:
         """The next body bytes as they came, b"" at the clean end. Raises as read_head does."""
         while not self._chunks:

@@ -67,6 +67,16 @@ class Exchange(Protocol):
     status: int
     headers: Headers
 
+    @property
+    def waiting(self) -> bool:
+        """True if bytes of the body are known to have come: reading them takes no time."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """True if the whole body is known to have been read, to its clean end."""
+        ...
+
     async def read(self) -> bytes:
         """The next bytes of the body, b"" at its clean end. Raises httpx.HTTPError."""
         ...
@@ -108,6 +118,8 @@ class OverHttpx:
 
 
 class _HttpxExchange:
+    waiting = ended = False
+
     def __init__(self, response: httpx.Response) -> None:
         self.status = response.status_code
         self.headers: Headers = [(name.lower(), value) for name, value in response.headers.raw]

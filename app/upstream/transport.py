@@ -34,6 +34,14 @@ class PooledExchange(httpx.AsyncByteStream):
         self._connection = connection
         self._closed = False
 
+    @property
+    def waiting(self) -> bool:
+        return self._connection.waiting and not self._closed
+
+    @property
+    def ended(self) -> bool:
+        return self._connection.complete and not self._connection.waiting and not self._closed
+
     async def read(self) -> bytes:
         """The next bytes of the body as they come, b"" at its clean end."""
         if self._closed:

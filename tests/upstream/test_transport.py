@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from app.upstream.exchange import Call, place_of
 from app.upstream.transport import PooledTransport
 from tests.upstream.scripted import (
     OK,
+    TIMEOUTS,
     Peer,
     Provider,
     always,
@@ -203,6 +205,32 @@ async def test_closing_a_stream_early_closes_its_connection_at_once() -> None:
         await asyncio.wait_for(upstream.peers[0].closed.wait(), 2)
         assert upstream.peers[0].closed_at - before < CLOSED_WITHIN_S
         assert [chunk async for chunk in response.stream] == []
+
+
+@pytest.mark.parametrize(
+    ("rest", "known"),
+    [
+        (b"content-length: 2\r\n\r\nok", True),
+        (b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", True),
+        (b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\n", False),
+        (b"content-length: 3\r\n\r\nok", False),
+        (b"\r\nok", False),
+    ],
+)
+async def test_an_answer_knows_what_has_come_and_whether_that_is_all(rest: bytes, known: bool) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\n" + rest)
+        await peer.gone()
+
+    async with provider(script) as upstream, pool() as transport:
+        place = place_of(upstream.url)
+        exchange = await transport.exchange(Call("POST", place, [], b"", None, TIMEOUTS, lambda: None))
+        assert (exchange.waiting, exchange.ended) == (True, False)
+        assert await exchange.read() == b"ok"
+        assert (exchange.waiting, exchange.ended) == (False, known)
+        await exchange.aclose()
+        assert transport.counts == ((1, 1) if known else (0, 0))
 
 
 async def nonce_echo(peer: Peer) -> None:
