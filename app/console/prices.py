@@ -69,7 +69,7 @@ async def reprice(page: NamedDependency[Page]) -> Response[bytes]:
     try:
         report = await page.services.reprice.run(None, False, dry_run)
     except LectrError as error:
-        return await answer_settings(page, Result(section="prices", problem=str(error)))
+        return await answer_settings(page, Result(section="reprice", problem=str(error)))
     return await answer_settings(page, Result(section="prices", reprice=report))
 
 

@@ -49,4 +49,7 @@ def test_a_reprice_that_the_ledger_refuses_is_a_sentence(fresh: Stage, monkeypat
     monkeypatch.setattr("app.operations.reprice.Reprice.run", refuse)
     answer = fresh.visit().submit("/settings/reprice", {"for_good": "1"})
     assert answer.status_code == 422
-    assert "the disk is full" in parse(answer.text).one("p", role="alert").text
+    page = parse(answer.text)
+    [alert] = page.all("p", role="alert")
+    assert "the disk is full" in alert.text
+    assert alert in list(page.one("div", id="reprice")), "where the form stands"
