@@ -128,6 +128,7 @@ class ClientConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self.url = b""
         self.headers = []
+        self.expect_100_continue = False
         self._reading_since, self._in_body, self._between = self._last_data, False, False
         if self._read_timer is None:
             self._read_timer = self.loop.call_later(self.headers_s, self._check_reading)
@@ -135,7 +136,10 @@ class ClientConnection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         # A trailer comes after the decisions that its name would change: it is read and forgotten.
         if not self._in_body:
-            self.headers.append((name.lower(), value))
+            name = name.lower()
+            if name == b"expect":
+                self.expect_100_continue = value.lower() == b"100-continue"
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._in_body = True
@@ -148,7 +152,7 @@ class ClientConnection(HttpToolsProtocol):
             self,
             bodyless=method == b"HEAD",
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
-            continue_due=any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers),
+            continue_due=self.expect_100_continue,
         )
         scope = {
             "type": "http",

@@ -46,7 +46,33 @@ class Remembering:
         self.paused = False
 
 
-def connected(app: App, **changed: float) -> tuple[ClientConnection, Remembering]:
+class Clock:
+    """The running event loop with a time of its own."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.due: list[tuple[float, Callable[[], None]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio.get_running_loop(), name)
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> object:
+        self.due.append((self.now + delay_s, callback))
+        return self.due[-1]
+
+    def let_pass(self, seconds: float) -> None:
+        end = self.now + seconds
+        while (first := min(self.due, key=lambda each: each[0], default=(end + 1, print)))[0] <= end:
+            self.due.remove(first)
+            self.now = first[0]
+            first[1]()
+        self.now = end
+
+
+def connected(app: App, **changed: Any) -> tuple[ClientConnection, Remembering]:
     """A connection to `app`, within a running event loop."""
     config = server_config(app, Settings())
     config.load()
@@ -184,18 +210,22 @@ async def test_an_idle_connection_is_closed_and_one_in_use_is_not() -> None:
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await answer(send, b"hello")
 
-    protocol, transport = connected(app, timeout_keep_alive=0.2)
+    clock = Clock()
+    protocol, transport = connected(app, loop=clock, headers_s=500)
     for _ in range(4):
         protocol.data_received(REQUEST)
-        await asyncio.sleep(0.1)
+        await settle()
+        clock.let_pass(50)
         assert not transport.closed
+    assert len(clock.due) == 2, "one timer for idleness and one for reading, however many requests"
     protocol.data_received(REQUEST[:9])
-    await asyncio.sleep(0.4)
+    clock.let_pass(50)
     assert not transport.closed, "a request has begun: its own deadline counts"
     protocol.data_received(REQUEST[9:])
-    await asyncio.sleep(0.1)
+    await settle()
+    clock.let_pass(74)
     assert not transport.closed
-    await asyncio.sleep(0.4)
+    clock.let_pass(2)
     assert transport.closed
 
 
