@@ -5,7 +5,7 @@ Everything is built when the server starts, nothing at import. Tests replace one
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -31,7 +31,7 @@ from app.edge.health import health
 from app.edge.outer import App, Outer
 from app.edge.refusals import base_url, not_found
 from app.edge.routes import ProgramRoute, make_route
-from app.errors import LedgerAway, RequestRejected
+from app.errors import ConflictError, LedgerAway, RequestRejected
 from app.ledger.care import Caretaker
 from app.ledger.changes import KEYS, TEAM, ChangeFeed
 from app.ledger.clock import now_us
@@ -187,6 +187,24 @@ async def _learn(services: Services, feed: ChangeFeed, *, serves: bool) -> None:
     feed.subscribe(TEAM, services.refresh_catalog)
     for kind in (KEYS, TEAM):
         feed.subscribe(kind, services.care.copy_soon)
+    if serves and services.settings.admin_password and services.database.path is None:
+        feed.subscribe(KEYS, _first_password(services.users, services.settings.admin_password))
+
+
+def _first_password(users: UserStore, password: str) -> Callable[[], Awaitable[None]]:
+    """Gives `admin` this password as soon as the database answers: at the start it may have been away."""
+    kept = False
+
+    async def keep() -> None:
+        nonlocal kept
+        if not kept:
+            try:
+                await users.keep_admin(password)
+            except ConflictError as error:
+                log.error("LECTR_ADMIN_PASSWORD is not used: %s", error)
+            kept = True
+
+    return keep
 
 
 def _journal(settings: Settings, database: Database, catalog: CatalogHolder) -> Journal:

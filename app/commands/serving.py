@@ -24,7 +24,7 @@ from app.demo.folder import Plan, claim_folder, demo_folder, is_demo_folder
 from app.demo.serving import serving, settings_for_demo
 from app.demo.standin import StandIn
 from app.edge.server import LectrServer, server_config
-from app.errors import ConflictError, LedgerAway, SettingsError
+from app.errors import LedgerAway, SettingsError
 from app.ledger.clock import now_us
 from app.ledger.database import Database
 from app.ledger.keys import KeyStore
@@ -137,20 +137,11 @@ async def _prepare(settings: Settings, *, shows_secrets: bool) -> str:
     async with ledger(settings, mends=True) as database:
         users, keys = UserStore(database), KeyStore(database)
         if settings.admin_password:
-            await _set_admin_password(users, settings.admin_password)
+            await users.keep_admin(settings.admin_password)
         if await keys.list() or not shows_secrets:
             return _later_words(settings, any_key=bool(await keys.list()))
         secret, _ = await keys.create("first")
         return _first_words(settings, secret, await _sign_in_link(settings, database))
-
-
-async def _set_admin_password(users: UserStore, password: str) -> None:
-    if await users.check("admin", password):
-        return
-    try:
-        await users.create("admin", password)
-    except ConflictError:
-        await users.set_password("admin", password)
 
 
 async def _sign_in_link(settings: Settings, database: Database) -> str:

@@ -90,6 +90,15 @@ class UserStore:
 
         await self._database.write(work)
 
+    async def keep_admin(self, password: str) -> None:
+        """The user `admin` is there and has this password. Raises ConflictError for one that cannot be."""
+        if await self.check("admin", password):
+            return
+        try:
+            await self.create("admin", password)
+        except ConflictError:
+            await self.set_password("admin", password)
+
     async def list(self) -> list[UserRow]:
         """All users by name."""
         query = sa.select(*_COLUMNS).order_by(users.c.name)

@@ -1,5 +1,6 @@
 """`lectr db`, and Lectr on a PostgreSQL as a person runs it: served, copied, and started while the server is away."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 
 from tests.commands.cli import Box, Server, seconds_until
+from tests.commands.test_users import signs_in
 from tests.postgres import PASSWORD, Cluster, fresh_url
 
 pytestmark = pytest.mark.postgres
@@ -60,12 +62,13 @@ def test_a_ledger_is_served_copied_and_verified(tmp_path: Path, upstream: str) -
 def test_a_server_that_is_away_keeps_nobody_out(tmp_path: Path, upstream: str, server: Cluster) -> None:
     box = on(server.url(server.make_database(empty=True)), tmp_path, upstream)
     server.stop()
-    with box.serve() as running:
+    with box.serve(LECTR_ADMIN_PASSWORD="words of an admin") as running:
         assert "cannot be reached" in running.words
         assert "requests get 503" in running.words
         assert status(running, "lc_key_" + "x" * 32) == (503, "starting")
         server.start()
         seconds_until(lambda: status(running, "lc_key_" + "x" * 32) == (401, "invalid_lectr_key"), within_s=20)
+        seconds_until(lambda: signs_in_now_and_then(running, "words of an admin"), within_s=20)
         key = box.key("program")
         seconds_until(lambda: status(running, key)[0] == 200)
         seconds_until(lambda: any(tmp_path.rglob("*.essentials")) and b"program" in kept(tmp_path), within_s=20)
@@ -82,6 +85,12 @@ def test_a_server_that_is_away_keeps_nobody_out(tmp_path: Path, upstream: str, s
         seconds_until(lambda: running.admin("/api/self-check")["rows_waiting"] == 0, within_s=20)
         assert running.admin(f"/api/requests/{late}")["id"] == late
     assert "every sum equals its rows" in box.ok("db", "verify")
+
+
+def signs_in_now_and_then(server: Server, password: str) -> bool:
+    # Whoever guesses ten times in a minute is kept out.
+    time.sleep(2.5)
+    return signs_in(server, "admin", password)
 
 
 def kept(folder: Path) -> bytes:
