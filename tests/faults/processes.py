@@ -196,12 +196,12 @@ class Gateway:
         while idle < 3:
             health = self.health()
             busy = (health["ledger_waiting"], health["ledger_replaying"], health["in_flight"])
-            idle = 0 if any(busy) or health["spool_requests"] or self._orphans() else idle + 1
+            idle = 0 if any(busy) or health["spool_requests"] or self.orphans() else idle + 1
             assert time.monotonic() < deadline, health
             time.sleep(0.1)
         return health
 
-    def _orphans(self) -> list[str]:
+    def orphans(self) -> list[str]:
         """Segments of dead processes that nobody has brought home yet; a server's start may leave them for a second."""
         owners = {owner_of(path) for path in segments(self.data_dir / "spool", LIVE)}
         return [owner for owner in owners if not Path(f"/proc/{owner.split('-')[1]}").exists()]

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -38,23 +39,28 @@ def versions(
 
     The later version has another schema and writes records that this one cannot read. `now` and `later` are controls.
     """
-    total, ready, parked, left = Verdict(), [0.0], 0, 0
+    total, ready, parked, left, unconfirmed = Verdict(), [0.0], 0, 0, 0
     health: Mapping[str, Any] = {}
     for revision in begins:
         place = folder / revision
         with _two_versions(place, now, later, database) as (provider, gateways):
-            seen, most_parked = _legs(gateways, gateways["now"].make_key(), revision)
+            seen, most_parked, late = _legs(gateways, gateways["now"].make_key(), revision)
             gateways["later"].start()
             health = gateways["later"].settle(SETTLES_WITHIN_S)
             assert gateways["later"].terminate() == 0
-            total.add(judge(seen, provider.arrived(), gateways["now"].settings))
+            verdict = judge(seen, provider.arrived(), gateways["now"].settings)
+            missing = verdict.complete_without_row, verdict.forwarded_without_row
+            verdict.complete_without_row, verdict.forwarded_without_row = (max(0, many - late) for many in missing)
+            unconfirmed += late
+            total.add(verdict)
             spool = gateways["now"].data_dir / "spool"
             left += len(segments(spool, PARKED))
             parked += most_parked
             ready = [*ready[1:], *gateways["now"].ready_s, *gateways["later"].ready_s]
         # Otherwise no record of the later version was in the way of this one, and nothing is shown.
         assert most_parked or now, "nothing was parked"
-    return Run(total, ready, health, failures=left, notes={"schemas": len(begins), "parked": parked})
+    notes = {"schemas": len(begins), "parked": parked, "unconfirmed": unconfirmed}
+    return Run(total, ready, health, failures=left, notes=notes)
 
 
 @contextlib.contextmanager
@@ -73,27 +79,40 @@ def _two_versions(
         yield provider, {"now": gateway, "later": other}
 
 
-def _legs(gateways: Mapping[str, Gateway], key: str, begins: str) -> tuple[list[Seen], int]:
-    """What the clients saw, and how many segments were parked at most."""
+def _legs(gateways: Mapping[str, Gateway], key: str, begins: str) -> tuple[list[Seen], int, int]:
+    """What the clients saw, how many segments were parked at most, and how many records were not confirmed in time."""
     seen: list[Seen] = []
-    parked = 0
+    parked = unconfirmed = 0
     for number, version in enumerate(LEGS):
         gateway = gateways[version]
         gateway.start()
+        if "later" in LEGS[:number] and version == "now":
+            # On a slow machine it would be killed before it has looked at what the later one left.
+            _until_adopted(gateway)
         crowd = Crowd(gateway.port, key, clients=16, leaves=0.02, seed=number)
-        asyncio.run(_loaded_and_killed(crowd, gateway))
+        unconfirmed += asyncio.run(_loaded_and_killed(crowd, gateway))
         seen += crowd.seen
         parked = max(parked, len(segments(gateway.data_dir / "spool", PARKED)))
         if number == 0 and begins != HEAD:
             put_back(gateway.data_dir / "lectr.db", begins)
-    return seen, parked
+    return seen, parked, unconfirmed
 
 
-async def _loaded_and_killed(crowd: Crowd, gateway: Gateway) -> None:
+def _until_adopted(gateway: Gateway) -> None:
+    deadline = time.monotonic() + SETTLES_WITHIN_S
+    while gateway.orphans():
+        assert time.monotonic() < deadline, gateway.orphans()
+        time.sleep(0.05)
+
+
+async def _loaded_and_killed(crowd: Crowd, gateway: Gateway) -> int:
+    """Returns how many records the spool had not confirmed in time: that many rows may be missing, by its own word."""
     calling = asyncio.create_task(crowd.call_for(LOAD_S))
-    await asyncio.sleep(LOAD_S * 0.9)
+    await asyncio.sleep(LOAD_S * 0.8)
+    unconfirmed: int = (await asyncio.to_thread(gateway.health))["ledger_unconfirmed"]
     await asyncio.to_thread(gateway.kill)
     await calling
+    return unconfirmed
 
 
 def put_back(path: Path, revision: str) -> None:
