@@ -198,7 +198,12 @@ class Connection(asyncio.Protocol):
                 return b""
             if self.failure is not None:
                 raise self.failure
-            await self._wait()
+            # As in _wait, which would be one coroutine more for each chunk.
+            self._read_waiter = self._loop.create_future()
+            try:
+                await self._read_waiter
+            finally:
+                self._read_waiter = None
         chunk = self._chunks.popleft() if len(self._chunks) == 1 else self._join()
         self._buffered_bytes = 0
         if self._paused_reading and self._transport:

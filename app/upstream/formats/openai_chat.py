@@ -84,6 +84,10 @@ class ChatReader(AnswerReader):
         return None
 
     def _read_usual(self, chunk: bytes, usual: UsualEvent) -> bytes | None:
+        one = usual.only_text(chunk)
+        if one is not None:
+            self._take_usual(usual, one[1])
+            return usual.without_null_usage([one[0]]) if self._usage_added and usual.has_null_usage else chunk
         at = chunk.find(usual.begin)
         if at > 0 and chunk.startswith(b"\n\n", at - 2):
             out, rest = self.feed(chunk[:at]), self.feed(chunk[at:])
@@ -96,14 +100,17 @@ class ChatReader(AnswerReader):
         characters = usual.characters(texts) if texts is not None else None
         if texts is None or characters is None:
             return None
-        self.reply.output_characters += characters
-        self.reply.response_model = usual.model or self.reply.response_model
-        self.reply.service_tier = usual.tier or self.reply.service_tier
+        self._take_usual(usual, characters)
         rest = self.feed(chunk[end:]) if events is not chunk else b""
         if not self._usage_added:
             return chunk
         out = usual.without_null_usage(texts) if usual.has_null_usage else events
         return out + rest if rest else out
+
+    def _take_usual(self, usual: UsualEvent, characters: int) -> None:
+        self.reply.output_characters += characters
+        self.reply.response_model = usual.model or self.reply.response_model
+        self.reply.service_tier = usual.tier or self.reply.service_tier
 
     def _read_at_once(self, chunk: bytes) -> bytes | None:
         payloads = plain_payloads(chunk)

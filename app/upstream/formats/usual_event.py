@@ -37,14 +37,29 @@ class UsualEvent:
         self._bare_end = end.replace(COMPACT, b"")
         self._bare_between = self._bare_end + self._bare_begin
 
+    def only_text(self, event: bytes) -> tuple[bytes, int] | None:
+        """What stands between `begin` and `end` of one event, and the characters of its text; None if it is another."""
+        if len(event) > 2 * len(self._between):
+            return None
+        between = event[len(self.begin) : -len(self.end)]
+        if self.begin + between + self.end != event:
+            return None
+        try:
+            if not self._middle:
+                return between, len(_TEXT(b'"' + between + b'"'))
+            text, found, padding = between.partition(self._middle)
+            if not found:
+                return None
+            _TEXT(b'"' + padding + b'"')
+            return between, len(_TEXT(b'"' + text + b'"'))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+
     def texts_in(self, events: bytes) -> list[bytes] | None:
         """What stands between `begin` and `end` of each event; None if one of them is another.
 
         `events` begins with `begin` and ends with `end`.
         """
-        only = events[len(self.begin) : -len(self.end)]
-        if b"\n" not in only and len(events) >= len(self._between):
-            return [only]
         lines = events.split(b"\n")
         del lines[-2:]
         texts = [line[self._text] for line in lines[::2]]

@@ -107,13 +107,16 @@ NOTED = '{"note":{"content":"%s"},"choices":[{"delta":{"content":"a"}}]}'
     [
         ([PADDED] * 4, 16),
         ([PADDED, '{"choices":[{"delta":{"content":"word","x"}'], 4),
+        ([PADDED, '{"choices":[{"delta":{"content":"word"}'], 4),
+        ([PADDED, PADDED[:-1] + '"}'], 4),
         ([NOTED % "a", NOTED % "word"], 2),
     ],
 )
 def test_an_event_is_the_usual_one_only_where_no_byte_but_its_text_differs(events: list[str], characters: int) -> None:
-    chunk = b"".join(f"data: {payload}\n\n".encode() for payload in events)
-    assert read(ChatReader, [chunk], usage_added=True) == read(OneByOne, [chunk], usage_added=True)
-    assert read(ChatReader, [chunk], usage_added=True)[0]["output_characters"] == characters
+    written = [f"data: {payload}\n\n".encode() for payload in events]
+    for chunks in (written, [b"".join(written)]):
+        assert read(ChatReader, chunks, usage_added=True) == read(OneByOne, chunks, usage_added=True)
+        assert read(ChatReader, chunks, usage_added=True)[0]["output_characters"] == characters
 
 
 @settings(max_examples=400, deadline=None)
