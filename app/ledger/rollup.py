@@ -28,6 +28,8 @@ NO_COST = -1
 _TOKENS_AT = 1
 _HISTOGRAM_AT = _TOKENS_AT + len(TOKEN_COLUMNS) + 1
 
+# Asked in every transaction: as an expression it would cost 0.1 ms more each time.
+_CALENDARS = str(sa.select(calendars.c.id, calendars.c.zone, calendars.c.built_from_day))
 Calendars = Sequence[tuple[int, str, int]]
 
 
@@ -90,8 +92,7 @@ def _add(into: list[int], rows: Sequence[Counted], sign: int) -> None:
 
 def read_calendars(connection: sa.Connection) -> list[tuple[int, str, int]]:
     """(id, zone, first day) of every calendar that is kept; inside a write transaction nobody can change them."""
-    rows = connection.execute(sa.select(calendars.c.id, calendars.c.zone, calendars.c.built_from_day))
-    return [(number, zone, first) for number, zone, first in rows]
+    return [(number, zone, first) for number, zone, first in connection.exec_driver_sql(_CALENDARS)]
 
 
 def _sum(old: Any, new: Any) -> Any:

@@ -39,9 +39,8 @@ def frame(kind: int, body: bytes, version: int = VERSION) -> bytes:
     """The bytes of one record. Raises ValueError for a body over 256 KiB."""
     if len(body) > MAX_BODY_BYTES:
         raise ValueError(f"a record of {len(body)} bytes is too long for the spool")
-    marks = _MARKS.pack(version, kind)
-    checksum = zlib.crc32(body, zlib.crc32(marks))
-    return b"".join((_HEADER.pack(MAGIC, _MARKS.size + len(body), checksum), marks, body))
+    content = _MARKS.pack(version, kind) + body
+    return _HEADER.pack(MAGIC, len(content), zlib.crc32(content)) + content
 
 
 def read_segment(data: bytes) -> Segment:
