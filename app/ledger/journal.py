@@ -107,7 +107,8 @@ class Journal:
             "spool_requests": spool.requests,
             "spool_unwritten": spool.unwritten,
             "spool_error": spool.error,
-            "replaying": replayed.left,
+            # Between two segments, and in a rest, no record is in hand and much may be left.
+            "replaying": max(replayed.left, replayed.segments),
             "replayed": replayed.rows,
             "interrupted": replayed.interrupted,
             "spool_damaged": replayed.damaged,

@@ -31,11 +31,13 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 class ReplayCounters(msgspec.Struct):
     """What has been replayed since the process started.
 
-    `left` records of the segments in hand are still to do. `damaged` records could not be read, `unread` were written
-    by another version, `torn` segments end in half a record: the one being written when its process died.
+    `left` records of the segment in hand are still to do; `segments` are in hand until the last of them is done.
+    `damaged` records could not be read, `unread` were written by another version, `torn` segments end in half a
+    record: the one being written when its process died.
     """
 
     left: int = 0
+    segments: int = 0
     rows: int = 0
     interrupted: int = 0
     damaged: int = 0
@@ -67,10 +69,12 @@ class Replay:
         Raises OSError if the folder cannot be used.
         """
         orphans = await asyncio.to_thread(list, adopt_orphans(self._folder, parked=parked))
+        self.counters.segments = len(orphans)
         try:
             for _, group in groupby(orphans, key=lambda orphan: owner_of(orphan.path)):
                 await self._adopt(list(group))
         finally:
+            self.counters.segments = 0
             for orphan in orphans:
                 orphan.close()
 
@@ -93,17 +97,24 @@ class Replay:
         Raises OSError if the folder cannot be read.
         """
         paths = await asyncio.to_thread(segments, self._folder, DONE, LIVE, PARKED)
-        for _, group in groupby(paths, key=owner_of):
-            open_requests: dict[str, Started] = {}
-            for path in group:
-                async with self._background.step():
-                    segment = await self._read(path)
-                if segment is None:
-                    continue
-                # What has begun in a living process, or in an orphan, is not known to have ended badly yet.
-                await self._apply(segment.records, open_requests, starts=path.suffix == DONE)
-            await self._end_interrupted(open_requests.values())
+        self.counters.segments = len(paths)
+        try:
+            for _, group in groupby(paths, key=owner_of):
+                await self._rebuild_from(group)
+        finally:
+            self.counters.segments = 0
         return bool(paths)
+
+    async def _rebuild_from(self, paths: Iterable[Path]) -> None:
+        open_requests: dict[str, Started] = {}
+        for path in paths:
+            async with self._background.step():
+                segment = await self._read(path)
+            if segment is None:
+                continue
+            # What has begun in a living process, or in an orphan, is not known to have ended badly yet.
+            await self._apply(segment.records, open_requests, starts=path.suffix == DONE)
+        await self._end_interrupted(open_requests.values())
 
     async def reread(self, paths: Iterable[Path], wanted: set[str]) -> list[str]:
         """Write the rows of these ids from these segments, without a rest; returns the ids that were found."""

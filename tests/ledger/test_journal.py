@@ -116,6 +116,28 @@ async def test_what_a_dead_process_left_becomes_rows(database: Database, folder:
     assert [path.name for path in segments(folder, DONE, LIVE)] == ["dead-000001.done"]
 
 
+async def test_a_replay_is_told_until_its_last_segment_is_done(
+    database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        leave(folder, ended(entry(T0 + number)), name=f"dead-{number:06d}")
+    told: list[int] = []
+    step = database.background.step
+
+    @contextlib.asynccontextmanager
+    async def told_in_each_rest() -> AsyncIterator[None]:
+        async with step():
+            yield
+        told.append(writer.counters.replaying)
+
+    monkeypatch.setattr(database.background, "step", told_in_each_rest)
+    async with writing(database, folder) as writer:
+        await until(lambda: writer.counters.replayed == 3 and writer.counters.replaying == 0)
+    # Two steps for each segment, one that reads it and one that writes its row.
+    assert len(told) >= 6
+    assert all(told[:6])
+
+
 async def test_an_interrupted_row_gives_way_to_its_end_and_to_nothing_else(database: Database, folder: Path) -> None:
     one = entry()
     leave(folder, begun(one))
