@@ -114,7 +114,9 @@ bench-large: setup-dev ## build a ledger of 10,000,000 rows in .bench/ and measu
 	@$(BIN)/python -m tests.bench.large $(BENCH_ARGS)
 
 .PHONY: faults
-faults: setup-dev ## kill Lectr and break its database under load, and count what is missing (root: also full disks)
+faults: setup-dev ## kill Lectr and break its database under load, and count what is missing, under 40 minutes (root: also full disks)
+	@$(if $(FAULTS_ARGS),,echo "== 2,000 examples of the spool's state machine"; \
+	  LECTR_SPOOL_EXAMPLES=2000 $(BIN)/pytest -q --timeout=600 tests/ledger/test_spool_machine.py)
 	@$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 .PHONY: setup

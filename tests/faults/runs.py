@@ -5,17 +5,20 @@ import contextlib
 import random
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tests.faults.clients import Crowd
+from tests.faults.clients import Crowd, Seen
 from tests.faults.database_faults import Fault, file_of, spoil
 from tests.faults.oracle import Verdict, judge
 from tests.faults.processes import Gateway, Provider
 
 READY_P99_S = 1.5
+AT_ONCE = 2
+"""How many damaged files are started at the same time: each start uses one core."""
 
 
 class Run(msgspec.Struct):
@@ -120,21 +123,43 @@ def damaged_starts(folder: Path, seeds: range, *, control: str | None = None) ->
         gateway.settle()
         assert gateway.terminate() == 0
         pristine = shutil.copytree(gateway.data_dir, folder / "pristine")
-        total, replaced, failures = Verdict(), 0, 0
-        logged = provider.arrived()
-        health: Mapping[str, Any] = {}
-        for seed in seeds:
-            shutil.rmtree(gateway.data_dir)
-            shutil.copytree(pristine, gateway.data_dir)
-            spoil(file_of(gateway), random.Random(seed))
-            before = len(provider.arrived())
-            gateway.start()
-            crowd = Crowd(gateway.port, key, clients=8, seed=seed)
-            asyncio.run(crowd.call_for(0.3))
-            health = gateway.settle()
-            assert gateway.terminate() == 0
-            replaced += "set_aside" in health["troubles"]
-            failures += sum(one.failed for one in crowd.seen)
-            seen = [*first.seen, *crowd.seen]
-            total.add(judge(seen, [*logged, *provider.arrived()[before:]], gateway.settings))
-        return Run(total, gateway.ready_s, health, failures=failures, notes={"replaced": replaced})
+
+        def start_some(number: int) -> Run:
+            place = folder / f"{number}"
+            place.mkdir()
+            other = Gateway(place, provider.port, control)
+            try:
+                return _damaged(other, pristine, key, first.seen, provider, seeds[number::AT_ONCE])
+            finally:
+                other.end()
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            whole, *others = pool.map(start_some, range(AT_ONCE))
+        for other in others:
+            whole.verdict.add(other.verdict)
+            whole.ready_s += other.ready_s
+            whole.failures += other.failures
+            whole.notes["replaced"] += other.notes["replaced"]
+        return whole
+
+
+def _damaged(
+    gateway: Gateway, pristine: Path, key: str, known: Sequence[Seen], provider: Provider, seeds: Sequence[int]
+) -> Run:
+    total, replaced, failures = Verdict(), 0, 0
+    health: Mapping[str, Any] = {}
+    for seed in seeds:
+        shutil.rmtree(gateway.data_dir, ignore_errors=True)
+        shutil.copytree(pristine, gateway.data_dir)
+        spoil(file_of(gateway), random.Random(seed))
+        gateway.start()
+        crowd = Crowd(gateway.port, key, clients=8, seed=seed)
+        asyncio.run(crowd.call_for(0.3))
+        health = gateway.settle()
+        assert gateway.terminate() == 0
+        replaced += "set_aside" in health["troubles"]
+        failures += sum(one.failed for one in crowd.seen)
+        seen = [*known, *crowd.seen]
+        ours = {one.nonce for one in seen}
+        total.add(judge(seen, [nonce for nonce in provider.arrived() if nonce in ours], gateway.settings))
+    return Run(total, gateway.ready_s, health, failures=failures, notes={"replaced": replaced})
