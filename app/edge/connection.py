@@ -216,7 +216,8 @@ class ClientConnection(HttpToolsProtocol):
             self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._check_idle)
 
     def shutdown(self) -> None:
-        # Who has just connected is about to ask, and what lies in the kernel's buffer is a request: both are answered.
+        # Who has just connected or been answered is about to ask, and what lies in the kernel's buffer is a request:
+        # both get an answer, which closes the connection.
         idle = self.cycle is None or self.cycle.response_complete
         if idle and (self._is_fresh() or self._is_unread()):
             self.loop.call_later(_LAST_REQUEST_S, super().shutdown)
@@ -224,8 +225,7 @@ class ClientConnection(HttpToolsProtocol):
             super().shutdown()
 
     def _is_fresh(self) -> bool:
-        since = self._reading_since
-        return self.cycle is None and since is not None and self.loop.time() < since + _LAST_REQUEST_S
+        return self.loop.time() < self._idle_since + _LAST_REQUEST_S
 
     def _is_unread(self) -> bool:
         try:

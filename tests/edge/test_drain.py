@@ -72,7 +72,8 @@ async def _served(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"ok"})
 
 
-async def test_a_request_that_lies_unread_is_answered_before_the_connection_closes() -> None:
+@pytest.mark.parametrize("fresh", [False, True], ids=["unread", "on-its-way"])
+async def test_a_request_that_can_be_known_is_answered_before_its_connection_closes(fresh: bool) -> None:
     drain = Drain()
     outer = Outer(cast(App, _served), drain, {}, ("strict", "yes"), lambda _: False, {})
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -82,11 +83,17 @@ async def test_a_request_that_lies_unread_is_answered_before_the_connection_clos
         asking[1].write(REQUEST)
         assert (await asking[0].readuntil(b"ok")).startswith(b"HTTP/1.1 200")
         await drain.run(1.0)
-        assert len(server.server_state.connections) == 2
-        # No turn of the loop lies between: what is sent here is in the kernel when the connections are closed.
-        asking[1].write(REQUEST)
-        for connection in list(server.server_state.connections):
-            cast(Any, connection).shutdown()
+        connections: list[Any] = list(server.server_state.connections)
+        assert len(connections) == 2
+        if not fresh:
+            # No turn of the loop lies between: what is sent here is in the kernel when the connections are closed.
+            asking[1].write(REQUEST)
+        for connection in connections:
+            connection._idle_since -= 0 if fresh else 60
+            connection.shutdown()
+        if fresh:
+            await asyncio.sleep(0.1)
+            asking[1].write(REQUEST)
         answer = await asyncio.wait_for(asking[0].read(), 5)
         assert answer.startswith(b"HTTP/1.1 503")
         assert b"connection: close" in answer
