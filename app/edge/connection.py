@@ -152,7 +152,8 @@ class ClientConnection(HttpToolsProtocol):
             self,
             bodyless=method == b"HEAD",
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
-            continue_due=self.expect_100_continue,
+            continue_due=version != "1.0" and self.expect_100_continue,
+            chunks=version != "1.0",
         )
         scope = {
             "type": "http",

@@ -47,11 +47,13 @@ class Cycle:
         "_bodyless",
         "_bytes_due",
         "_chunked",
+        "_chunks",
         "_connection",
         "_gone",
         "_head",
         "_news",
         "_transport",
+        "_until_closed",
         "body",
         "continue_due",
         "disconnected",
@@ -61,15 +63,20 @@ class Cycle:
         "response_started",
     )
 
-    def __init__(self, connection: Connection, *, bodyless: bool, keep_alive: bool, continue_due: bool) -> None:
+    def __init__(
+        self, connection: Connection, *, bodyless: bool, keep_alive: bool, continue_due: bool, chunks: bool = True
+    ) -> None:
+        """`chunks` is False for a client of HTTP/1.0, which knows none: what has no length ends with its connection."""
         self._connection = connection
         self._transport = connection.transport
         self._bodyless = bodyless
+        self._chunks = chunks
         self._arrived = False
         self._gone: Callable[[], None] | None = None
         self._news: asyncio.Event | None = None
         self._head: bytes | None = None
         self._chunked: bool | None = None
+        self._until_closed = False
         self._bytes_due = 0
         self.keep_alive = keep_alive
         self.continue_due = continue_due
@@ -192,8 +199,10 @@ class Cycle:
         if not self.keep_alive and not closes:
             lines.append(b"connection: close\r\n")
         if chunked is None and not self._bodyless and status not in _BODYLESS:
-            chunked = True
-            lines.append(b"transfer-encoding: chunked\r\n")
+            chunked = self._chunks
+            self._until_closed = not chunked
+            if chunked:
+                lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n")
         head = b"".join(lines)
         # A line break within a value would split the answer: there may be none but one at the end of each line.
@@ -212,9 +221,9 @@ class Cycle:
             body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             if last:
                 body += b"0\r\n\r\n"
-        elif len(body) > self._bytes_due:
-            raise RuntimeError("the body is longer than its Content-Length")
-        else:
+        elif not self._until_closed:
+            if len(body) > self._bytes_due:
+                raise RuntimeError("the body is longer than its Content-Length")
             self._bytes_due -= len(body)
         if self._head is not None and len(body) <= _JOINED_BYTES:
             body, self._head = self._head + body, None
