@@ -25,7 +25,7 @@ def fails(*_: object, **__: object) -> Any:
 
 PLACES = {
     "detector": "app.detection.credentials.detect",
-    "price": "app.metering.settle.cost_of",
+    "price": "app.metering.settle.usual_cost",
     "usage": "app.metering.settle.split_usage",
     "usage text": "app.metering.settle.usage_json",
     "reader": "app.upstream.formats.openai_chat.ChatReader.feed",

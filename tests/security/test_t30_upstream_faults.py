@@ -199,7 +199,7 @@ def test_f32_a_connection_that_closes_while_idle_costs_no_request_and_sends_noth
 
 
 @pytest.mark.parametrize(
-    "hook", ["app.detection.credentials.detect", "app.metering.settle.cost_of", "app.pipeline.build_entry"]
+    "hook", ["app.detection.credentials.detect", "app.metering.settle.usual_cost", "app.pipeline.build_entry"]
 )
 def test_f30_a_fault_of_our_own_is_none_of_the_requests(
     hasty: Lectr, lectr: Lectr, monkeypatch: pytest.MonkeyPatch, hook: str
