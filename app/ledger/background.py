@@ -13,8 +13,6 @@ from app.ledger.polite import politely
 
 FREE, PRESSED = 0.25, 0.5
 """Processors that this process uses while such work rests: up to FREE it goes at full speed, from PRESSED on least."""
-IN_TIME_S, LATE_S = 0.005, 0.025
-"""The same by how late the rest ends: where programs wait for the loop, or for others on this machine."""
 LEAST, LATER = 0.08, 0.4
 """The least share of time that steps get: for the first seconds, and after them."""
 PATIENT_S = 12.0
@@ -32,7 +30,7 @@ class Background:
         self._turn = asyncio.Lock()
         self._since = self._ended = self._looked = float("-inf")
         self._owed_s = 0.0
-        self._pressure = 1.0
+        self._busy = 1.0
 
     @asynccontextmanager
     async def step(self) -> AsyncIterator[None]:
@@ -40,7 +38,7 @@ class Background:
         async with self._turn:
             began = time.monotonic()
             if began - self._ended > NEW_AFTER_S:
-                self._since, self._pressure = began, await self._look(LOOK_S)
+                self._since, self._busy = began, await self._look(LOOK_S)
                 began = time.monotonic()
             with politely():
                 yield
@@ -54,18 +52,15 @@ class Background:
             await asyncio.sleep(0)
             return
         rest_s, self._owed_s = max(self._owed_s, LOOK_S), 0.0
-        self._pressure = (self._pressure + await self._look(rest_s)) / 2
+        self._busy = (self._busy + await self._look(rest_s)) / 2
 
     def _share(self) -> float:
         least = LEAST if time.monotonic() - self._since < PATIENT_S else LATER
-        return max(least, 1.0 - self._pressure)
+        return max(least, min(1.0, (PRESSED - self._busy) / (PRESSED - FREE)))
 
     async def _look(self, for_s: float) -> float:
-        """Rest for so long; returns how much others need the time: 0 not at all, 1 all of it."""
+        """Rest for so long; returns how many processors the process has used meanwhile."""
         began, used_s = time.monotonic(), self._used_s()
         await asyncio.sleep(for_s)
         self._looked = time.monotonic()
-        passed_s = max(self._looked - began, for_s)
-        used = (self._used_s() - used_s) / passed_s
-        pressure = max((used - FREE) / (PRESSED - FREE), (passed_s - for_s - IN_TIME_S) / (LATE_S - IN_TIME_S))
-        return min(1.0, max(0.0, pressure))
+        return (self._used_s() - used_s) / max(self._looked - began, for_s)

@@ -19,7 +19,6 @@ class Machine:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, busy: float) -> None:
         self.busy = busy
-        self.late_s = 0.0
         self.now_s = 1000.0
         self.used_s = 7.0
         self.rested_s = 0.0
@@ -28,7 +27,6 @@ class Machine:
         self.background = Background(lambda: self.used_s)
 
     async def _sleep(self, for_s: float) -> None:
-        for_s += self.late_s if for_s else 0.0
         self.now_s += for_s
         self.rested_s += for_s
         self.used_s += for_s * self.busy
@@ -81,19 +79,6 @@ async def test_traffic_that_comes_and_goes_is_noticed(monkeypatch: pytest.Monkey
     assert 0.1 / (0.1 + rested_s) == pytest.approx(LEAST)
     machine.busy = 0.0
     await machine.work(0.01, steps=10)
-    assert await machine.work(0.01, steps=100) < 0.2
-
-
-async def test_a_process_that_waits_for_its_turn_on_the_machine_counts_as_pressed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    machine = Machine(monkeypatch, busy=0.1)
-    machine.late_s = 0.03
-    await machine.work(0.01)
-    rested_s = await machine.work(0.01, steps=20)
-    assert 0.2 / (0.2 + rested_s) < LEAST
-    machine.late_s = 0.003
-    await machine.work(0.01, steps=100)
     assert await machine.work(0.01, steps=100) < 0.2
 
 
