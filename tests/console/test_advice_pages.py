@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from app.console import advice
+from app.console.render import templates
 from app.errors import LedgerError
 from tests import canaries
 from tests.console.html import parse
@@ -135,6 +136,11 @@ def test_while_it_is_being_made_the_page_says_so_and_nothing_waits(own: Stage, m
     while "Adding up" in (text := visit.get("/recommendations").text) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert "would have cost" in text
+
+
+@pytest.mark.parametrize(("groups", "said"), [(1, "one change in one group"), (2, "one change in each of 2 groups")])
+def test_one_group_is_called_one(groups: int, said: str) -> None:
+    assert str(templates().get_template("advice_parts.html").module.changes(groups)) == f"by {said}"  # type: ignore[attr-defined]
 
 
 def test_an_error_is_an_error_and_never_an_empty_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
