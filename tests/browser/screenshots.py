@@ -23,7 +23,8 @@ PAGES = {
     "settings": "/settings",
 }
 SIZES = {1280: 800, 360: 740}
-ROWS = 6000
+ROWS = 20_000
+"""As many as `lectr demo` builds: fewer leave too little to save for any advice to be counted."""
 
 
 def main() -> int:
