@@ -8,7 +8,7 @@ from tests.edge.asking import asking
 from tests.edge.provider import Call, Provider, chat_events
 from tests.running import Lectr, Raw
 
-EVENTS = chat_events("Hel", "lo", usage=True)
+EVENTS = chat_events("Good", " day", usage=True)
 
 
 async def whole(call: Call) -> None:
