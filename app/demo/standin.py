@@ -77,7 +77,7 @@ class _Refused(Exception):
 
 
 class StandIn:
-    """The ASGI application. `pace_s` is the pause between the events of a stream."""
+    """The ASGI application. `pace_s` is the pause before each event of a stream."""
 
     def __init__(
         self, *, pace_s: float = 0.02, models: Mapping[str, Sequence[str]] | None = None, keep_requests: int = 0
@@ -179,10 +179,10 @@ class _Call:
                     failure = midstream_error(self._provider, self._request_id)
                     await self._send({"type": "http.response.body", "body": failure})
                     return True
-                await self._send({"type": "http.response.body", "body": event, "more_body": True})
                 await asyncio.wait((left,), timeout=pace_s)
                 if left.done():
                     return False
+                await self._send({"type": "http.response.body", "body": event, "more_body": True})
             await self._send({"type": "http.response.body", "body": b""})
             return True
         finally:

@@ -57,7 +57,8 @@ def called(tmp_path_factory: pytest.TempPathFactory) -> list[Place]:
     body = re.search(r"-d '(\{.*\})'", TEXT)
     assert body is not None
     calls = FirstCalls()
-    with serving(StandIn(pace_s=0.0)) as upstream:
+    # With a pause, the header of the answer comes before its first event, as a model's does.
+    with serving(StandIn(pace_s=0.01)) as upstream:
         # The stand-in's thread runs already; those that start from here on are Lectr's.
         threading.setprofile(calls)
         try:
