@@ -6,7 +6,7 @@ much (context tiers, modifiers, other buckets, a rate that is no whole number of
 
 from datetime import date
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import msgspec
 
@@ -99,10 +99,19 @@ def _asked(catalog: Prices, names: _Names) -> _Rates | None:
     if found is None:
         return None
     # What is flagged of no tokens at all is flagged of any: a kind with a flag of its own is asked for each time.
-    base = _bill(catalog, names, Usage())
+    bill_for = partial(
+        bill_of,
+        catalog,
+        provider=provider,
+        response_model=response_model,
+        request_model=request_model,
+        service_tier=service_tier,
+        on=on,
+    )
+    base = bill_for(Usage())
 
     def rate_of(one_token: Usage) -> int | None:
-        bill = _bill(catalog, names, one_token)
+        bill = bill_for(one_token)
         if bill.picousd is None or bill.flags != base.flags:
             return None
         line = bill.lines[0]
@@ -116,17 +125,4 @@ def _asked(catalog: Prices, names: _Names) -> _Rates | None:
         min((tier.over_input_tokens for tier in found.price.tiers), default=MAX_COUNT),
         found.price.entry,
         base.flags,
-    )
-
-
-def _bill(catalog: Prices, names: _Names, usage: Usage) -> Cost:
-    provider, response_model, request_model, service_tier, on = names
-    return bill_of(
-        catalog,
-        usage,
-        provider=provider,
-        response_model=response_model,
-        request_model=request_model,
-        service_tier=service_tier,
-        on=on,
     )
